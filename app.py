@@ -1,0 +1,31 @@
+"""The composition root: which plugins are built in, and `python app.py`, which runs everything on one machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.factory import build_app
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+#: Built-in plugins by name, in the order in which they answer.
+BUILTIN_PLUGINS = {
+    "ingestion": "plugins.ingestion.plugin",
+    "clickstream": "plugins.clickstream.plugin",
+    "mood": "plugins.mood.plugin",
+}
+
+
+def create_app(**settings: Any) -> Flask:
+    """Return the app; `settings` win over the environment. Opens no file and no connection.
+
+    Raises ConfigurationError that names the setting or the plugin at fault.
+    """
+    return build_app(BUILTIN_PLUGINS, settings)
+
+
+if __name__ == "__main__":
+    from core.processes import main
+
+    main()

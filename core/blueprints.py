@@ -1,0 +1,172 @@
+"""Blueprints that speak one API's dialect: how it reads bodies, how its errors look, what it asks of callers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import flask_smorest
+from flask import current_app, g, request
+from marshmallow import EXCLUDE, Schema, fields
+from webargs.flaskparser import FlaskParser
+
+from core.errors import AppError, Invalid
+from core.wire import (
+    DEFAULT_LIMITS,
+    JSON_TYPES,
+    BodyLimits,
+    check_media_type,
+    parse_json,
+    read_body,
+)
+
+ErrorRenderer = Callable[[AppError], Any]
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class PlainErrorSchema(Schema):
+    """The error body of the core's own routes."""
+
+    error = fields.String(required=True, metadata={"description": "What is wrong, for a person."})
+    request_id = fields.String(metadata={"description": "What to name when asking for help."})
+
+
+def render_plain_error(error: AppError) -> dict[str, Any]:
+    """Return the error body of routes that have no shape of their own."""
+    body: dict[str, Any] = {"error": error.message, **error.extra}
+    if isinstance(error, Invalid) and error.errors:
+        body["errors"] = error.errors
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        body["request_id"] = g.get("request_id")
+    return body
+
+
+class JsonParser(FlaskParser):
+    """Read bodies through `core.wire` and raise the core's errors, so that a schema's faults look like any other."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 (webargs declares it so)
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "json": EXCLUDE,
+        "query": EXCLUDE,
+    }
+
+    def load_json(self, req: Any, schema: Any) -> Any:  # noqa: ARG002 (webargs' signature)
+        """Return the body's JSON value."""
+        return request_json()
+
+    def handle_error(self, error: Any, *_: Any, **__: Any) -> Any:
+        """Raise Invalid with marshmallow's messages, keyed by location."""
+        raise Invalid(errors=error.messages) from error
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """Group the routes of one API.
+
+    `render_error` turns an AppError into the body of this API's error answers, and `error_schema` documents that
+    body. `security` are the OpenAPI security requirements of its routes. `media_types` and `body_limits` say which
+    bodies are read and how long they may be.
+    """
+
+    ARGUMENTS_PARSER = JsonParser()
+
+    def __init__(  # noqa: PLR0913 (all but the name by keyword)
+        self,
+        name: str,
+        import_name: str,
+        *,
+        render_error: ErrorRenderer = render_plain_error,
+        error_schema: type[Schema] = PlainErrorSchema,
+        security: list[dict[str, list[str]]] | None = None,
+        media_types: frozenset[str] | None = JSON_TYPES,
+        body_limits: BodyLimits = DEFAULT_LIMITS,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, import_name, **options)
+        self.render_error = render_error
+        self.error_schema = error_schema
+        self.security = security
+        self.media_types = media_types
+        self.body_limits = body_limits
+        self._prepare_doc_cbks.append(self._prepare_security_doc)
+
+    # The next five are smorest's own, with types.
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Serve a view at an address; options as of `flask_smorest.Blueprint.route`."""
+        decorate: Callable[[View], View] = super().route(rule, **options)
+        return decorate
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
+        """Parse and document what a view takes; faults are raised as Invalid."""
+        decorate: Callable[[View], View] = super().arguments(schema, **options)
+        return decorate
+
+    def response(
+        self, status_code: int, schema: Any = None, **options: Any
+    ) -> Callable[[View], View]:
+        """Document what a view answers."""
+        decorate: Callable[[View], View] = super().response(status_code, schema, **options)
+        return decorate
+
+    def alt_response(self, status_code: int, **options: Any) -> Callable[[View], View]:
+        """Document another answer of a view."""
+        decorate: Callable[[View], View] = super().alt_response(status_code, **options)
+        return decorate
+
+    def doc(self, **options: Any) -> Callable[[View], View]:
+        """Document anything else of a view, in OpenAPI's own words."""
+        decorate: Callable[[View], View] = super().doc(**options)
+        return decorate
+
+    def problem(
+        self,
+        status: int,
+        description: str = "",
+        *,
+        example: Any = None,
+        schema: type[Schema] | None = None,
+    ) -> Callable[[View], View]:
+        """Document one error answer of a view, in this API's shape."""
+        options: dict[str, Any] = {} if example is None else {"example": example}
+        return self.alt_response(
+            status,
+            schema=schema or self.error_schema,
+            description=description or HTTPStatus(status).phrase,
+            success=False,
+            **options,
+        )
+
+    def _prepare_security_doc(self, doc: dict[str, Any], _info: Any, **_: Any) -> dict[str, Any]:
+        if self.security is not None:
+            doc["security"] = self.security
+        return doc
+
+
+def request_body() -> bytes:
+    """Return the body of the request, inflated and within the caps of the blueprint that was called.
+
+    Raises UnsupportedMediaType, PayloadTooLarge, MalformedBody. Reading twice gives the same bytes.
+    """
+    if "body" not in g:
+        blueprint = _called_blueprint()
+        check_media_type(request.headers.get("Content-Type", ""), blueprint.media_types)
+        g.body = read_body(request.stream, dict(request.headers), blueprint.body_limits)
+    body: bytes = g.body
+    return body
+
+
+def request_json() -> Any:
+    """Return the JSON value of the request's body; raises as `request_body` does."""
+    return parse_json(request_body())
+
+
+def idempotency_key() -> str | None:
+    """Return the request's Idempotency-Key, or None."""
+    return request.headers.get("Idempotency-Key")
+
+
+def _called_blueprint() -> Blueprint:
+    blueprint = current_app.blueprints[request.blueprint or ""]
+    assert isinstance(blueprint, Blueprint)  # noqa: S101 (typing only: nothing else reads bodies)
+    return blueprint

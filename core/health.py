@@ -1,0 +1,92 @@
+"""Health: what works, what is degraded, what is down.
+
+`ok`: everything works. `degraded`: requests work, but the queue or a worker is missing. `down`: the database cannot be
+written, so nothing can be accepted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import peewee
+
+from core import clock
+from core.database import fetch_all, is_unavailable, transaction
+from core.errors import Unavailable
+from core.migrations import pending
+from core.runtime import current
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which an answer is given again, so that many watchers cost no more than one.
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """State one thing that must work: its name, whether it does, whether requests fail without it, and a word why."""
+
+    name: str
+    works: bool
+    critical: bool = False
+    detail: str = ""
+
+
+def run_checks() -> list[Check]:
+    """Check the database, the queue, the workers, and what plugins say of themselves."""
+    cache = current().caches
+    checked_at, checks = cache.get("health", (0.0, []))
+    if time.monotonic() - checked_at > FRESH_SECONDS:
+        checks = [_check_database(), *_check_queue()]
+        if checks[0].works:
+            checks += [
+                check for _, found in current().plugins.collect("check_health") for check in found
+            ]
+        cache["health"] = (time.monotonic(), checks)
+    return list(checks)
+
+
+def overall(checks: list[Check]) -> str:
+    """Sum checks up as `ok`, `degraded` or `down`."""
+    if any(check.critical and not check.works for check in checks):
+        return "down"
+    return "ok" if all(check.works for check in checks) else "degraded"
+
+
+def _check_database() -> Check:
+    try:
+        with transaction():
+            # A write, because a full disk still lets a transaction begin.
+            fetch_all(
+                "INSERT INTO core_heartbeat (name, at) VALUES ('health', ?)"
+                " ON CONFLICT (name) DO UPDATE SET at = excluded.at RETURNING at",
+                (clock.now(),),
+            )
+        missing = pending()
+    except Unavailable as error:
+        return Check("database", works=False, critical=True, detail=error.message)
+    except peewee.DatabaseError as error:
+        logger.warning("the database cannot be written: %s", type(error).__name__)
+        detail = (
+            "cannot be written"
+            if is_unavailable(error)
+            else "is not migrated: run flask db upgrade"
+        )
+        return Check("database", works=False, critical=True, detail=detail)
+    if missing:
+        return Check(
+            "database", works=False, critical=True, detail="is not migrated: run flask db upgrade"
+        )
+    return Check("database", works=True, critical=True)
+
+
+def _check_queue() -> list[Check]:
+    workers = current().jobs.worker_count()
+    if workers is None:
+        return [Check("queue", works=False, detail="Redis is away or REDIS_URL is not set")]
+    return [
+        Check("queue", works=True),
+        Check("workers", works=workers > 0, detail="" if workers else "no worker is running"),
+    ]

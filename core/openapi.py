@@ -1,0 +1,84 @@
+"""The OpenAPI document of all plugins, and the page to read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import flask_smorest
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from core.runtime import VERSION
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+#: Security schemes by the names that blueprints use.
+SECURITY_SCHEMES: dict[str, dict[str, str]] = {
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": "An API key, `sm_` and 48 hex digits.",
+    },
+    "BearerKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The same API key as `Authorization: Bearer`.",
+    },
+    "Token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token from `POST /v1/tokens` or from the operator's own sign-in.",
+    },
+}
+#: What routes ask for that take an API key in either form.
+KEY_SECURITY: list[dict[str, list[str]]] = [{"ApiKey": []}, {"BearerKey": []}]
+TOKEN_SECURITY: list[dict[str, list[str]]] = [{"Token": []}]
+#: What routes ask for that let requests without a credential in where a setting says so.
+OPTIONAL_KEY_SECURITY: list[dict[str, list[str]]] = [*KEY_SECURITY, {}]
+
+DOCS_PATH = "/docs"
+DOCUMENT_PATH = "/openapi.json"
+
+
+class Api(flask_smorest.Api):
+    """Collect the routes of all blueprints in one document; errors are the web edge's."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to `core.web`."""
+
+
+def install(app: Flask) -> Api:
+    """Serve `/openapi.json` and the page at `/docs`, with its files from this server."""
+    app.config.update(
+        API_TITLE="Subtext",
+        API_VERSION=VERSION,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH=DOCUMENT_PATH.lstrip("/"),
+        API_SPEC_OPTIONS={
+            "info": {
+                "description": "Reads what users do not say: moods from what they do, how they look and how they"
+                " sound.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            }
+        },
+    )
+    api = Api(app)
+    for name, scheme in SECURITY_SCHEMES.items():
+        api.spec.components.security_scheme(name, scheme)
+    options: dict[str, Any] = {
+        "app_name": "Subtext",
+        "deepLinking": True,
+        # Without this the page asks a public validator about the document.
+        "validatorUrl": None,
+    }
+    app.register_blueprint(
+        get_swaggerui_blueprint(
+            DOCS_PATH, DOCUMENT_PATH, config=options, blueprint_name="core_docs"
+        )
+    )
+    return api

@@ -1,0 +1,211 @@
+"""The web edge of an app: errors, request ids, limits, CORS, access logs.
+
+Errors are mapped here and nowhere else: whatever a view raises becomes an AppError, and the blueprint that was
+called says how that looks on its wire.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+from flask_cors import CORS
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import RequestRedirect
+
+from core import errors
+from core.blueprints import Blueprint, ErrorRenderer, render_plain_error
+from core.database import is_unavailable, release_connection
+from core.limits import MARK
+from core.responses import OrjsonProvider, json_response
+from core.runtime import Runtime, current
+
+logger = logging.getLogger("subtext.request")
+
+#: What a caller may send as X-Request-Id; anything else is replaced.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Response headers that a browser's script may read.
+EXPOSED_HEADERS = (
+    "X-Request-Id",
+    "X-Correlation-ID",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+)
+#: Request headers that a browser's script may send.
+ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Content-Encoding",
+    "Idempotency-Key",
+    "X-Api-Key",
+    "X-Request-Id",
+)
+#: Seconds for which a browser may remember a preflight answer.
+PREFLIGHT_SECONDS = 600
+
+
+def install(app: Flask, runtime: Runtime) -> None:
+    """Put the web edge around an app."""
+    app.json = OrjsonProvider(app)
+    app.url_map.merge_slashes = False  # a session id may hold two slashes in a row
+    if runtime.settings["SUBTEXT_PROXIES"]:
+        count = runtime.settings["SUBTEXT_PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    if runtime.settings["SUBTEXT_CORS_ORIGINS"]:
+        CORS(
+            app,
+            origins=list(runtime.settings["SUBTEXT_CORS_ORIGINS"]),
+            allow_headers=list(ALLOWED_HEADERS),
+            expose_headers=list(EXPOSED_HEADERS),
+            max_age=PREFLIGHT_SECONDS,
+            send_wildcard=True,
+        )
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.teardown_appcontext(lambda _error: release_connection())
+    app.register_error_handler(Exception, _answer_error)
+
+
+def request_id() -> str:
+    """Return the id of the current request, which is on its answer and in its log lines."""
+    value: str = g.request_id
+    return value
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    offered = request.headers.get("X-Request-Id", "")
+    g.request_id = offered if _REQUEST_ID.fullmatch(offered) else f"req_{secrets.token_hex(8)}"
+    view = _view()
+    if (limit := getattr(view, MARK, None)) is not None and request.method != "OPTIONS":
+        g.allowance = current().limits.hit(
+            limit, "view", request.endpoint or "", request.remote_addr or ""
+        )
+
+
+def _view() -> Any:
+    from flask import current_app
+
+    return current_app.view_functions.get(request.endpoint or "")
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if (allowance := g.get("allowance")) is not None:
+        for name, value in allowance.headers().items():
+            response.headers.setdefault(name, value)
+    seconds = time.perf_counter() - g.started
+    # The rule, not the path: a path holds session ids.
+    route = request.url_rule.rule if request.url_rule is not None else "unknown"
+    metrics = current().metrics
+    metrics.requests.labels(request.method, route, response.status_code).inc()
+    metrics.seconds.labels(route).observe(seconds)
+    if logger.isEnabledFor(logging.INFO):
+        identity = g.get("identity")
+        logger.info(
+            "answered",
+            extra={
+                "request_id": g.request_id,
+                "method": request.method,
+                "route": route,
+                "status": response.status_code,
+                "milliseconds": round(seconds * 1000, 2),
+                "account": identity.account_id if identity is not None else None,
+            },
+        )
+    return response
+
+
+def _answer_error(error: Exception) -> Any:
+    if isinstance(error, RequestRedirect):
+        return error
+    known = _as_app_error(error)
+    if known.status >= 500 and not isinstance(known, errors.Unavailable):  # noqa: PLR2004 (HTTP's own line)
+        logger.error("a request failed", exc_info=error, extra={"request_id": g.request_id})
+    body = _renderer()(known)
+    if isinstance(body, Response):
+        return body
+    return json_response(_encodable(body), known.status, known.headers)
+
+
+def _as_app_error(error: Exception) -> errors.AppError:
+    if isinstance(error, errors.AppError):
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return errors.PayloadTooLarge()
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return errors.MethodNotAllowed(headers={"Allow": allowed})
+    if isinstance(error, HTTPException):
+        return _BY_STATUS.get(error.code or 500, errors.BadRequest)(error.description)
+    if is_unavailable(error):
+        logger.warning(
+            "the database is away: %s", type(error).__name__, extra={"request_id": g.request_id}
+        )
+        return errors.Unavailable()
+    return errors.AppError()
+
+
+_BY_STATUS: dict[int, type[errors.AppError]] = {
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+    429: errors.RateLimited,
+    500: errors.AppError,
+    503: errors.Unavailable,
+}
+
+
+def _renderer() -> ErrorRenderer:
+    from flask import current_app
+
+    name = request.blueprint
+    if name is None and isinstance(request.routing_exception, MethodNotAllowed):
+        # The address belongs to somebody, only the method is wrong: answer in that API's shape.
+        adapter = current_app.create_url_adapter(request)
+        methods = request.routing_exception.valid_methods or ()
+        if adapter is not None and methods:
+            endpoint, _ = adapter.match(method=next(iter(methods)))
+            name = endpoint.rpartition(".")[0]
+    blueprint = current_app.blueprints.get(name) if name else None
+    if blueprint is None:
+        blueprint = _by_prefix(current_app.blueprints.values())
+    return blueprint.render_error if isinstance(blueprint, Blueprint) else render_plain_error
+
+
+def _by_prefix(blueprints: Any) -> Any:
+    """Return the blueprint whose prefix the path is below, for an address that does not exist."""
+    prefixed = [
+        b for b in blueprints if b.url_prefix and request.path.startswith(f"{b.url_prefix}/")
+    ]
+    return max(prefixed, key=lambda b: len(b.url_prefix), default=None)
+
+
+def _encodable(body: Any) -> Any:
+    """Return the body as JSON can hold it: what a client sent may come back in an error, and be no valid text."""
+    try:
+        orjson.dumps(body)
+    except (TypeError, ValueError):
+        return orjson.loads(orjson.dumps(_plain(body), option=orjson.OPT_NON_STR_KEYS))
+    return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return value if isinstance(value, bool | int | float | None) else str(value)
