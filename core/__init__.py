@@ -9,6 +9,7 @@ from core.accounts import (
     list_keys,
 )
 from core.answers import Outcome, once
+from core.blobs import BlobGone, open_blobs
 from core.blueprints import (
     Blueprint,
     PlainErrorSchema,
@@ -18,6 +19,7 @@ from core.blueprints import (
     request_json,
 )
 from core.clock import isoformat, now, start_of_month, start_of_next_month, to_datetime
+from core.compiled import Code, Doubtful, NotCompilable, compile_check, validate_items
 from core.database import (
     Model,
     after_commit,
@@ -47,12 +49,23 @@ from core.errors import (
     UnsupportedMediaType,
 )
 from core.evidence import Evidence, record_compact, record_evidence
+from core.fields import (
+    Choice,
+    StrictBoolean,
+    StrictInteger,
+    StrictNumber,
+    StrictString,
+    Timestamp,
+    UnixTime,
+    unix_unit,
+)
 from core.health import Check
 from core.hookspecs import hookimpl, hookspec
 from core.identity import caller, check_session_binding, demand, require
 from core.jobs import Job, enqueue
 from core.limits import limit_by_address
 from core.openapi import KEY_SECURITY, OPTIONAL_KEY_SECURITY, TOKEN_SECURITY
+from core.reasons import reasons
 from core.responses import json_response, raw_json_response
 from core.runtime import VERSION, current, setting
 from core.sessions import (
@@ -68,9 +81,11 @@ from core.sessions import (
 from core.settings import Setting, flag, words
 from core.timeline import TimelineEntry
 from core.web import request_id
+from core.wire import JSON_TYPES, BodyLimits
 
 __all__ = [
     "ANONYMOUS_TENANT",
+    "JSON_TYPES",
     "KEY_SECURITY",
     "MAX_SESSION_ID_LENGTH",
     "OPTIONAL_KEY_SECURITY",
@@ -78,10 +93,15 @@ __all__ = [
     "VERSION",
     "AppError",
     "BadRequest",
+    "BlobGone",
     "Blueprint",
+    "BodyLimits",
     "Check",
+    "Choice",
+    "Code",
     "ConfigurationError",
     "Conflict",
+    "Doubtful",
     "Evidence",
     "Forbidden",
     "IdempotencyMismatch",
@@ -91,6 +111,7 @@ __all__ = [
     "MalformedBody",
     "MethodNotAllowed",
     "Model",
+    "NotCompilable",
     "NotFound",
     "Outcome",
     "PayloadTooLarge",
@@ -99,14 +120,21 @@ __all__ = [
     "Session",
     "SessionErased",
     "Setting",
+    "StrictBoolean",
+    "StrictInteger",
+    "StrictNumber",
+    "StrictString",
     "TimelineEntry",
+    "Timestamp",
     "Unauthorized",
     "Unavailable",
+    "UnixTime",
     "UnsupportedMediaType",
     "after_commit",
     "caller",
     "check_session_binding",
     "check_session_id",
+    "compile_check",
     "create_account",
     "current",
     "db",
@@ -130,7 +158,9 @@ __all__ = [
     "lock_session",
     "now",
     "once",
+    "open_blobs",
     "raw_json_response",
+    "reasons",
     "record_compact",
     "record_evidence",
     "release_connection",
@@ -146,5 +176,7 @@ __all__ = [
     "to_datetime",
     "touch_session",
     "transaction",
+    "unix_unit",
+    "validate_items",
     "words",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import clock
 from core.database import fetch_all, transaction
-from core.errors import BadRequest, NotFound
+from core.errors import BadRequest, Conflict, NotFound
 from core.models import Account, ApiKey
 from core.runtime import current
 
@@ -31,6 +31,8 @@ ANONYMOUS_TENANT = "anonymous"
 DEFAULT_PLAN = "starter"
 #: Characters of a key that are kept to tell keys apart.
 PREFIX_LENGTH = 10
+#: The largest number of a key: the column has 32 bits on PostgreSQL.
+MAX_KEY_ID = 2**31 - 1
 #: Tenants that one process remembers.
 MAX_CACHED_TENANTS = 10_000
 _KEY = re.compile(r"sm_[0-9a-f]{48}")
@@ -171,16 +173,23 @@ def revoke_key(key_id: int) -> None:
 
 
 def rotate_key(key_id: int) -> str:
-    """Revoke a key and return a new one with the same account and scopes; raises NotFound."""
+    """Revoke a key and return a new one with the same account and scopes.
+
+    Raises NotFound, and Conflict for a key that is revoked already: nobody holds it rightly.
+    """
     with transaction():
         key = _get_key(key_id)
+        if key.revoked_at is not None:
+            raise Conflict(f"Key {key_id} is revoked: make a new one")
         fresh = issue_key(key.account_id, key.scopes.split())
         revoke_key(key_id)
     return fresh
 
 
 def _get_key(key_id: int) -> ApiKey:
-    key: ApiKey | None = ApiKey.get_or_none(ApiKey.id == key_id)
+    key: ApiKey | None = None
+    if 0 < key_id <= MAX_KEY_ID:
+        key = ApiKey.get_or_none(ApiKey.id == key_id)
     if key is None:
         raise NotFound(f"There is no key {key_id}")
     return key

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core import clock
 from core.database import fetch_all, transaction
-from core.errors import BadRequest, IdempotencyMismatch
+from core.errors import BadRequest, IdempotencyMismatch, Unavailable
 from core.models import Answer
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ def once(
                 "SELECT request, status, body FROM core_answer"
                 " WHERE account_id = ? AND operation = ? AND key = ?",
                 identity,
-            )[0]
-            if stored[0] != fingerprint:
+            )
+            if not stored:  # erased with its session between the two looks
+                raise Unavailable
+            request_before, status, body = stored[0]
+            if request_before != fingerprint:
                 raise IdempotencyMismatch
-            return Outcome(stored[1], bytes(stored[2]))
+            return Outcome(status, bytes(body))
         outcome = act()
         fetch_all(
             "UPDATE core_answer SET status = ?, body = ?, session_key = ?"

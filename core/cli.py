@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import peewee
 from flask.cli import AppGroup
 
 from core import accounts, migrations
@@ -30,6 +31,10 @@ class CommandGroup(AppGroup):
             raise click.ClickException(error.message) from error
         except ConfigurationError as error:
             raise click.ClickException(str(error)) from error
+        except peewee.DatabaseError as error:
+            raise click.ClickException(
+                f"The database says: {error}. Is it there, and migrated (flask db upgrade)?"
+            ) from error
 
 
 def install(app: Flask, runtime: Runtime) -> None:

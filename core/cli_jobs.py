@@ -38,12 +38,10 @@ jobs_cli = QueueGroup("jobs", help="Look at background work.")
 def list_jobs(state: str | None, limit: int) -> None:
     """List jobs that wait, wait for their time, or failed for good: id, state, age, name."""
     queues = _queues()
-    shown = 0
-    for sent in queues.list(state or ""):
+    for shown, sent in enumerate(queues.list(state or "", errors=True)):
         if shown == limit:
             click.echo(f"and more; {queues.parked_count()} are parked", err=True)
             return
-        shown += 1
         click.echo(
             "\t".join(
                 (
@@ -57,7 +55,9 @@ def list_jobs(state: str | None, limit: int) -> None:
                 )
             ).rstrip()
         )
-    lengths = " ".join(f"{name}={length}" for name, length in queues.lengths().items())
+    lengths = " ".join(
+        f"{name}={length}" for name, length in queues.lengths(current().jobs.queue_names()).items()
+    )
     click.echo(f"{queues.worker_count()} workers; waiting: {lengths or 'nothing'}", err=True)
 
 

@@ -16,10 +16,14 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import peewee
-from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.pool import (
+    MaxConnectionsExceeded,
+    PooledPostgresqlDatabase,
+    PooledSqliteDatabase,
+)
 
 from core.errors import ConfigurationError, Unavailable
 from core.runtime import current_or_none
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at a write lock that another process holds. A commit takes about 0.3 ms.
-LOCK_POLL_SECONDS = 0.0005
+LOCK_POLL_SECONDS = 0.0002
+#: What PostgreSQL says while it is a standby (SQLSTATE read_only_sql_transaction).
+READ_ONLY_SQLSTATE = "25006"
 #: Rows in one statement; more are sent in turns, which bounds the memory of a statement.
 ROWS_PER_STATEMENT = 5_000
 
@@ -83,7 +89,10 @@ class WriteLock:
         if not self._threads.acquire(timeout=self.timeout):
             raise Unavailable("The database is busy")
         try:
-            descriptor = self._descriptor()
+            try:
+                descriptor = self._descriptor()
+            except OSError as error:  # no such directory, or one that may not be written
+                raise Unavailable("The database cannot be written") from error
             self._lock(descriptor, deadline)
             try:
                 yield
@@ -138,9 +147,13 @@ class PostgresqlDatabase(PooledPostgresqlDatabase):
     """PostgreSQL through psycopg 3, pooled, with bounded statements and lock waits."""
 
     def __init__(self, url: str, *, pool: int, timeout: float) -> None:
+        from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
 
-        parameters: dict[str, Any] = dict(conninfo_to_dict(url))
+        try:
+            parameters: dict[str, Any] = dict(conninfo_to_dict(url))
+        except ProgrammingError:  # its message quotes the URL, and with it the password
+            raise ConfigurationError("DATABASE_URL is not a URL of PostgreSQL") from None
         milliseconds = int(timeout * 1000)
         options = f"-c statement_timeout={milliseconds * 6} -c lock_timeout={milliseconds}"
         parameters["options"] = f"{options} {parameters.get('options', '')}".strip()
@@ -161,10 +174,10 @@ def open_database(
     """
     if not url:
         url = f"sqlite:///{Path(data, 'subtext.db')}"
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0] if "://" in url else ""
     if scheme == "sqlite":
         path = unquote(url.removeprefix("sqlite:///"))
-        if not path or path == ":memory:" or url.startswith("sqlite://:"):
+        if not path or path == ":memory:" or not url.startswith("sqlite:///"):
             raise ConfigurationError(
                 "DATABASE_URL: SQLite needs a file, as in sqlite:///subtext.db"
             )
@@ -203,6 +216,9 @@ def transaction() -> Iterator[None]:
             raise
         return
     lock = getattr(db.obj, "write_lock", None)
+    if lock is not None:
+        # Before the lock: its holder must not wait for a connection of those who wait for the lock.
+        db.connect(reuse_if_open=True)
     callbacks: list[Callable[[], object]] = []
     _work.callbacks = callbacks
     try:
@@ -253,7 +269,8 @@ def insert_rows(
         with peewee.__exception_wrapper__:
             cursor = db.cursor()
             if postgres:
-                cursor.execute(statement, [list(column) for column in zip(*part, strict=True)])
+                columns_of = zip(fields, zip(*part, strict=True), strict=True)
+                cursor.execute(statement, [_array(field, values) for field, values in columns_of])
             else:
                 cursor.executemany(statement, part)
             new += cursor.rowcount
@@ -277,6 +294,13 @@ def _array_type(field: peewee.Field) -> str:
     return _ARRAY_TYPES.get(field.field_type, "text")
 
 
+def _array(field: peewee.Field, values: Sequence[Any]) -> list[Any]:
+    if _array_type(field) == "double precision":
+        # JSON writes 1 and 1.5, and psycopg takes no list of both kinds.
+        return [value if value is None else float(value) for value in values]
+    return list(values)
+
+
 def fetch_all(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run one hand-written query with `?` placeholders on either database and return its rows.
 
@@ -292,12 +316,20 @@ def row_lock() -> str:
     return " FOR UPDATE" if isinstance(db.obj, peewee.PostgresqlDatabase) else ""
 
 
+def skip_locked() -> str:
+    """Return the SQL that locks the rows a query reads and leaves out those that others hold, as `row_lock`."""
+    return f"{row_lock()} SKIP LOCKED" if row_lock() else ""
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Say whether an error means that the database is away, full or too busy, not that the code is wrong."""
-    if isinstance(error, peewee.OperationalError | peewee.InterfaceError):
+    if isinstance(error, MaxConnectionsExceeded | peewee.InterfaceError):
         return True
-    # The pool's own "too many connections" is a plain ValueError.
-    return type(error).__name__ == "MaxConnectionsExceeded"
+    cause = getattr(error, "orig", None)
+    if isinstance(error, peewee.OperationalError):
+        # SQLite calls a fault in the statement, or a table that is not there, operational too.
+        return getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    return getattr(cause, "sqlstate", None) == READ_ONLY_SQLSTATE
 
 
 def release_connection() -> None:

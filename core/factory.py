@@ -25,29 +25,36 @@ if TYPE_CHECKING:
 
 
 def build_app(
-    builtin: Mapping[str, str], given: Mapping[str, Any], *, discover: bool = True
+    builtin: Mapping[str, str],
+    given: Mapping[str, Any],
+    *,
+    plugins: Mapping[str, object] | None = None,
+    discover: bool = True,
 ) -> Flask:
-    """Return an app with the built-in plugins (name to module) and the installed ones.
+    """Return an app with the built-in plugins (name to module's name), those of `plugins`, and the installed ones.
 
-    `given` are settings that win over the environment. `discover=False` leaves out what is installed.
+    `given` are settings that win over the environment; `plugins` are modules or objects with hook implementations, by
+    name. `discover=False` leaves out what is installed.
     Raises ConfigurationError that names the setting or the plugin that is at fault.
     """
     disabled = given.get("SUBTEXT_PLUGINS_DISABLED")
     if disabled is None:
         disabled = words(os.environ.get("SUBTEXT_PLUGINS_DISABLED", ""))
-    plugins = Plugins(builtin, disabled, discover=discover)
-    declared = [*CORE_SETTINGS, *plugins.settings()]
-    settings = read_settings(declared, os.environ, given, disabled=plugins.disabled)
+    elif isinstance(disabled, str):
+        disabled = words(disabled)
+    loaded = Plugins(builtin, disabled, given=plugins, discover=discover)
+    declared = [*CORE_SETTINGS, *loaded.settings()]
+    settings = read_settings(declared, os.environ, given, disabled=loaded.disabled)
     check_token_settings(settings)
     if settings["SUBTEXT_TRACE_PLUGINS"]:
-        plugins.trace()
+        loaded.trace()
 
     metrics = Metrics()
     redis = open_redis(settings)
     app = Flask("subtext", static_folder=None)
     runtime = Runtime(
         settings=settings,
-        plugins=plugins,
+        plugins=loaded,
         database=open_database(
             settings["DATABASE_URL"],
             data=settings["SUBTEXT_DATA"],
@@ -57,7 +64,7 @@ def build_app(
         ),
         redis=redis,
         jobs=JobRegistry(
-            [*core_jobs(), *plugins.jobs()],
+            [*core_jobs(), *loaded.jobs()],
             redis,
             pause=settings["SUBTEXT_REDIS_PAUSE"],
             on_unsent=lambda _name: metrics.enqueue_failures.inc(),
@@ -66,27 +73,31 @@ def build_app(
         metrics=metrics,
     )
     app.extensions[EXTENSION] = runtime
-    plugins.models()  # checks their names
+    loaded.models()  # checks their names
     web.install(app, runtime)
     api = openapi.install(app)
-    for blueprint in [*views.build_blueprints(), *plugins.blueprints()]:
+    for blueprint in [*views.build_blueprints(), *loaded.blueprints()]:
         _register(app, api, blueprint)
     cli.install(app, runtime)
-    plugins.hook.app_ready(app=app)
+    loaded.hook.app_ready(app=app)
     return app
 
 
 def _register(app: Flask, api: openapi.Api, blueprint: Any) -> None:
-    taken = {_address(rule): rule.endpoint for rule in app.url_map.iter_rules()}
+    taken = {
+        address: rule.endpoint for rule in app.url_map.iter_rules() for address in _addresses(rule)
+    }
     if hasattr(blueprint, "register_views_in_doc"):
         api.register_blueprint(blueprint)
     else:  # a plain Flask blueprint: sockets, pages
         app.register_blueprint(blueprint)
     for rule in app.url_map.iter_rules():
-        other = taken.get(_address(rule))
-        if rule.endpoint.startswith(f"{blueprint.name}.") and other not in (None, rule.endpoint):
+        if not rule.endpoint.startswith(f"{blueprint.name}."):
+            continue
+        for other in {taken.get(address) for address in _addresses(rule)} - {None, rule.endpoint}:
             raise ConfigurationError(f"{blueprint.name} and {other} both answer {rule.rule}")
 
 
-def _address(rule: Any) -> tuple[str, frozenset[str]]:
-    return rule.rule, frozenset(rule.methods or ()) - {"OPTIONS", "HEAD"}
+def _addresses(rule: Any) -> list[tuple[str, bool, str]]:
+    methods = set(rule.methods or ()) - {"OPTIONS", "HEAD"}
+    return [(rule.rule, rule.websocket, method) for method in methods]

@@ -46,10 +46,27 @@ _ISO_TEXT = "must be an ISO 8601 date and time with a zone, such as 2026-03-16T1
 _YEARS = f"must be between the years {FIRST_YEAR} and {LAST_YEAR}"
 
 
+class _Bounds(validate.Range):
+    """Hold the bounds of a number; the field's own check compares, once for type and bounds."""
+
+    def emit(self, _code: Code, _value: str) -> None:
+        """Write nothing: see `StrictNumber.emit`."""
+
+
 def _bounds_text(low: float | None, high: float | None, unit: str = "") -> str:
     if low is not None and high is not None:
         return f"must be between {low} and {high}{unit}"
     return f"must be at least {low}{unit}" if high is None else f"must be at most {high}{unit}"
+
+
+def _within(
+    value: str, bounds: tuple[float | None, float | None], lowest: float, highest: float
+) -> str:
+    """Return the comparison with the tighter of a field's bounds and its type's."""
+    low, high = bounds
+    low = lowest if low is None else max(low, lowest)
+    high = highest if high is None else min(high, highest)
+    return f"{low!r} <= {value} <= {high!r}"
 
 
 def _with_first(first: Any, validators: Any) -> list[Any]:
@@ -80,8 +97,9 @@ class StrictNumber(fields.Float):
         **kwargs: Any,
     ) -> None:
         if min is not None or max is not None:
-            bounds = validate.Range(min, max, error=_bounds_text(min, max))
+            bounds = _Bounds(min, max, error=_bounds_text(min, max))
             kwargs["validate"] = _with_first(bounds, kwargs.get("validate"))
+        self.bounds = min, max
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
@@ -97,9 +115,12 @@ class StrictNumber(fields.Float):
 
     def emit(self, code: Code, value: str) -> str:
         """Write the check for `core.compiled`; return the expression of the loaded value."""
+        whole = _within(value, self.bounds, INT64_MIN, INT64_MAX)
+        real = _within(value, self.bounds, -MAX_FLOAT, MAX_FLOAT)
         code.doubt_unless(
-            f"{INT64_MIN} <= {value} <= {INT64_MAX} if type({value}) is int else "
-            f"type({value}) is float and {-MAX_FLOAT!r} <= {value} <= {MAX_FLOAT!r}"
+            f"(type({value}) is int or type({value}) is float) and {whole}"
+            if whole == real
+            else f"{whole} if type({value}) is int else type({value}) is float and {real}"
         )
         return value
 
@@ -124,8 +145,9 @@ class StrictInteger(fields.Integer):
         **kwargs: Any,
     ) -> None:
         if min is not None or max is not None:
-            bounds = validate.Range(min, max, error=_bounds_text(min, max))
+            bounds = _Bounds(min, max, error=_bounds_text(min, max))
             kwargs["validate"] = _with_first(bounds, kwargs.get("validate"))
+        self.bounds = min, max
         super().__init__(strict=True, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
@@ -139,7 +161,8 @@ class StrictInteger(fields.Integer):
 
     def emit(self, code: Code, value: str) -> str:
         """Write the check for `core.compiled`; return the expression of the loaded value."""
-        code.doubt_unless(f"type({value}) is int and {INT64_MIN} <= {value} <= {INT64_MAX}")
+        whole = _within(value, self.bounds, INT64_MIN, INT64_MAX)
+        code.doubt_unless(f"type({value}) is int and {whole}")
         return value
 
 

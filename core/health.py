@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 
 import peewee
+from playhouse.pool import MaxConnectionsExceeded
 
 from core import clock
-from core.database import fetch_all, is_unavailable, transaction
+from core.database import fetch_all, transaction
 from core.errors import Unavailable
 from core.migrations import pending
 from core.runtime import current
@@ -57,6 +58,13 @@ def overall(checks: list[Check]) -> str:
 
 def _check_database() -> Check:
     try:
+        if pending():
+            return Check(
+                "database",
+                works=False,
+                critical=True,
+                detail="is not migrated: run flask db upgrade",
+            )
         with transaction():
             # A write, because a full disk still lets a transaction begin.
             fetch_all(
@@ -64,21 +72,11 @@ def _check_database() -> Check:
                 " ON CONFLICT (name) DO UPDATE SET at = excluded.at RETURNING at",
                 (clock.now(),),
             )
-        missing = pending()
     except Unavailable as error:
         return Check("database", works=False, critical=True, detail=error.message)
-    except peewee.DatabaseError as error:
+    except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
         logger.warning("the database cannot be written: %s", type(error).__name__)
-        detail = (
-            "cannot be written"
-            if is_unavailable(error)
-            else "is not migrated: run flask db upgrade"
-        )
-        return Check("database", works=False, critical=True, detail=detail)
-    if missing:
-        return Check(
-            "database", works=False, critical=True, detail="is not migrated: run flask db upgrade"
-        )
+        return Check("database", works=False, critical=True, detail="cannot be written")
     return Check("database", works=True, critical=True)
 
 

@@ -157,8 +157,8 @@ class JobRegistry:
     def drop(self, **kwargs: Any) -> int:
         """Remove the waiting and parked jobs that carry all these arguments; return how many.
 
-        For an erasure: `drop(session_key=7)`. A Redis that is away counts as none: a job for a
-        session that is gone does nothing.
+        For an erasure: `drop(session_key=7)`. Jobs beyond the first 10,000, and those of a Redis
+        that is away, stay: a job for a session that is gone does nothing.
         """
         wanted = kwargs.items()
         if not kwargs:

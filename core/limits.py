@@ -61,7 +61,7 @@ class Limits:
         self._url: str = settings["REDIS_URL"]
         self._client = client
         self._shared: SlidingWindowCounterRateLimiter | None = None
-        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._alone: SlidingWindowCounterRateLimiter | None = None
         self._away_until = 0.0
 
     def hit(self, limit: RateLimitItem, *key: str) -> Allowance | None:
@@ -73,11 +73,16 @@ class Limits:
         except (redis.RedisError, OSError):
             self._away_until = time.monotonic() + self._pause
             logger.warning("Redis is away: rate limits are counted by this process alone")
-            return self._count(self._local, limit, key)
+            return self._count(self._local(), limit, key)
+
+    def _local(self) -> SlidingWindowCounterRateLimiter:
+        if self._alone is None:  # made when it is needed: it starts a thread
+            self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
+        return self._alone
 
     def _limiter(self) -> SlidingWindowCounterRateLimiter:
         if self._client is None or time.monotonic() < self._away_until:
-            return self._local
+            return self._local()
         if self._shared is None:
             self._shared = SlidingWindowCounterRateLimiter(_redis_storage(self._url, self._client))
         return self._shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -16,7 +17,7 @@ _SECRETS = (
     (re.compile(r"sm_[0-9a-zA-Z_]{6,}"), "sm_[removed]"),
     (re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*"), "[removed token]"),
     (re.compile(r"(?i)(bearer\s+)\S+"), r"\1[removed]"),
-    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:[removed]@"),
+    (re.compile(r'(://[^/\s:@"]*):[^\s"]+@'), r"\1:[removed]@"),
 )
 #: What every log record has; everything else came through `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -43,11 +44,11 @@ class JsonFormatter(logging.Formatter):
         entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return redact(
-            orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode(
-                errors="replace"
-            )
-        )
+        try:
+            line = orjson.dumps(entry, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # lone surrogates, integers beyond 64 bits
+            line = json.dumps(entry, default=repr, skipkeys=True)
+        return redact(line)
 
 
 def configure_logging(level: str) -> None:

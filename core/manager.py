@@ -16,7 +16,7 @@ from core import hookspecs
 from core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from core.jobs import Job
     from core.settings import Setting
@@ -33,26 +33,35 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Plugins:
-    """Load plugins and answer for them, in a fixed order: the built-in ones as listed, then the others by name."""
+    """Load plugins and answer for them in a fixed order: built-in and given ones as listed, installed ones by name."""
 
     def __init__(
-        self, builtin: Mapping[str, str], disabled: Iterable[str] = (), *, discover: bool = True
+        self,
+        builtin: Mapping[str, str],
+        disabled: Iterable[str] = (),
+        *,
+        given: Mapping[str, object] | None = None,
+        discover: bool = True,
     ) -> None:
         """Load what is not in `disabled`.
 
-        `builtin` maps a plugin's name to its module. Raises ConfigurationError that names the plugin, and the
-        setting that blocks it, when one cannot be loaded.
+        `builtin` maps a plugin's name to its module's, `given` to the plugin itself: a module or an object. Raises
+        ConfigurationError that names the plugin, and the setting that blocks it, when one cannot be loaded.
         """
         self.manager = pluggy.PluginManager("subtext")
         self.manager.add_hookspecs(hookspecs)
         self.disabled = frozenset(disabled)
         self.names: list[str] = []
         self.origins: dict[str, str] = {}
+        self._owners: dict[tuple[str, str], str] = {}
         for name, module in builtin.items():
             if name not in self.disabled:
                 self._register(
                     name, lambda module=module: importlib.import_module(module), "built in"
                 )
+        for name, plugin in (given or {}).items():
+            if name not in self.disabled:
+                self._register(name, lambda plugin=plugin: plugin, "given")
         if discover:
             self._discover()
         self._add_hookspecs()
@@ -84,7 +93,7 @@ class Plugins:
     def settings(self) -> list[Setting]:
         """Return the plugins' settings, each under its plugin's name."""
         found: list[Setting] = []
-        for name, settings in self.collect("register_settings"):
+        for name, settings in self._at_start("register_settings"):
             prefix = f"SUBTEXT_{name.upper()}_"
             for setting in settings:
                 self._demand(name, "setting", setting.name, setting.name.startswith(prefix), prefix)
@@ -98,7 +107,7 @@ class Plugins:
     def models(self) -> list[type[Any]]:
         """Return the plugins' tables."""
         found: list[type[Any]] = []
-        for name, models in self.collect("register_models"):
+        for name, models in self._at_start("register_models"):
             for model in models:
                 table = model._meta.table_name  # noqa: SLF001 (peewee's documented metadata)
                 self._demand(name, "table", table, table.startswith(f"{name}_"), f"{name}_")
@@ -108,7 +117,7 @@ class Plugins:
     def jobs(self) -> list[Job]:
         """Return the plugins' jobs."""
         found: list[Job] = []
-        for name, jobs in self.collect("register_jobs"):
+        for name, jobs in self._at_start("register_jobs"):
             for job in jobs:
                 self._demand(name, "job", job.name, job.name.startswith(f"{name}."), f"{name}.")
                 found.append(job)
@@ -117,7 +126,7 @@ class Plugins:
     def blueprints(self) -> list[Any]:
         """Return the plugins' blueprints."""
         found: list[Any] = []
-        for name, blueprints in self.collect("register_blueprints"):
+        for name, blueprints in self._at_start("register_blueprints"):
             for blueprint in blueprints:
                 fits = blueprint.name == name or blueprint.name.startswith(f"{name}_")
                 self._demand(name, "blueprint", blueprint.name, fits, name)
@@ -154,25 +163,37 @@ class Plugins:
         try:
             plugin = load()
             self.manager.register(plugin, name)
-        except (
-            Exception
-        ) as error:  # whatever a stranger's import raises, the operator learns whose it was
+        except (Exception, SystemExit) as error:
+            # Whatever a stranger's import raises, the operator learns whose it was.
             raise ConfigurationError(
                 f"Plugin {name} ({origin}) cannot be loaded: {error!r}; {hint}"
             ) from error
         self.names.append(name)
         self.origins[name] = origin
 
+    def _at_start(self, hook_name: str) -> Iterator[tuple[str, list[Any]]]:
+        for name in self.implementers(hook_name):
+            try:
+                found = list(_single(getattr(self.only(name), hook_name)()) or ())
+            except ConfigurationError:
+                raise
+            except (Exception, SystemExit) as error:  # a stranger's code, as in `_register`
+                raise ConfigurationError(
+                    f"Plugin {name} ({self.origins[name]}) fails in {hook_name}: {error!r}; "
+                    f"set SUBTEXT_PLUGINS_DISABLED={name} to start without it"
+                ) from error
+            yield name, found
+
     def _add_hookspecs(self) -> None:
-        for _name, module in self.collect("register_hookspecs"):
-            assert isinstance(module, ModuleType)  # noqa: S101 (typing only)
-            self.manager.add_hookspecs(module)
         try:
+            for _name, module in self.collect("register_hookspecs"):
+                assert isinstance(module, ModuleType)  # noqa: S101 (typing only)
+                self.manager.add_hookspecs(module)
             self.manager.check_pending()
         except pluggy.PluginValidationError as error:
             name = self.manager.get_name(error.plugin)
             raise ConfigurationError(
-                f"Plugin {name} implements a hook that nobody offers: {error}; "
+                f"Plugin {name} implements a hook that nobody offers in this form: {error}; "
                 f"set SUBTEXT_PLUGINS_DISABLED={name} to start without it"
             ) from error
 
@@ -181,6 +202,12 @@ class Plugins:
             raise ConfigurationError(
                 f"Plugin {plugin} ({self.origins[plugin]}) registers {what} {name}, which must start with {prefix}; "
                 f"set SUBTEXT_PLUGINS_DISABLED={plugin} to start without it"
+            )
+        owner = self._owners.setdefault((what, name), plugin)
+        if owner != plugin:  # `a` and `a_b` may both have a table `a_b_c`
+            raise ConfigurationError(
+                f"Plugins {owner} and {plugin} both register {what} {name}; "
+                f"set SUBTEXT_PLUGINS_DISABLED={plugin} to start without one of them"
             )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import peewee
-from playhouse.migrations import Runner
+from playhouse.migrations import MigrationError, Runner
 
 from core.database import db
 from core.errors import ConfigurationError
@@ -51,9 +51,11 @@ def downgrade(name: str, target: str | None = None) -> list[str]:
     if name not in directories:
         raise ConfigurationError(f"There is no series {name}; there are {', '.join(directories)}")
     with _one_at_a_time():
-        return [
-            f"{name}/{migration}" for migration in _runner(name, directories[name]).down(target)
-        ]
+        try:
+            taken_back = _runner(name, directories[name]).down(target)
+        except MigrationError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+        return [f"{name}/{migration}" for migration in taken_back]
 
 
 def status() -> list[tuple[str, str, bool]]:
@@ -84,9 +86,12 @@ def _one_at_a_time() -> Iterator[None]:
                 "SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)
             ).fetchone()[0]:
                 _wait(deadline)
+            # An index on a large table takes longer than a request's statement may.
+            db.execute_sql("SET statement_timeout = 0")
             try:
                 yield
             finally:
+                db.execute_sql("RESET statement_timeout")
                 db.execute_sql("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
         return
     path = Path(db.database)

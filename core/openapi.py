@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import flask_smorest
+from apispec.ext.marshmallow import MarshmallowPlugin, resolver
+from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from core.runtime import VERSION
@@ -51,6 +53,15 @@ class Api(flask_smorest.Api):
         """Leave errors to `core.web`."""
 
 
+def name_schema(schema: Any) -> str:
+    """Return a schema's name in the document: its plugin's and its own, so two plugins may have an `Event` each."""
+    package, *modules = resolve_schema_cls(schema).__module__.split(".")
+    owner = modules[0] if package == "plugins" else package.removeprefix("subtext_plugin_")
+    prefix = "" if owner == "core" else owner.title().replace("_", "")
+    name: str = resolver(schema)
+    return name if name.startswith(prefix) else f"{prefix}{name}"
+
+
 def install(app: Flask) -> Api:
     """Serve `/openapi.json` and the page at `/docs`, with its files from this server."""
     app.config.update(
@@ -67,7 +78,8 @@ def install(app: Flask) -> Api:
             }
         },
     )
-    api = Api(app)
+    names = MarshmallowPlugin(schema_name_resolver=name_schema)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": names})
     for name, scheme in SECURITY_SCHEMES.items():
         api.spec.components.security_scheme(name, scheme)
     options: dict[str, Any] = {

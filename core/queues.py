@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
@@ -30,6 +32,7 @@ BACKOFF_BASE = 2.0  # seconds before the second try, doubled for each one after
 BACKOFF_CAP = 600.0  # seconds
 PARKED_SECONDS = 30 * 86_400  # how long a job that failed for good is kept to be looked at
 FETCH_CHUNK = 500  # jobs read from Redis in one round trip
+DROP_SCAN = 10_000  # jobs looked at for one erasure, about a second's worth
 
 _jitter = secrets.SystemRandom()
 
@@ -60,7 +63,7 @@ class Sent:
     #: "queued", "scheduled" (for later, or for its next try) or "parked" (failed for good)
     state: str
     created_at: datetime
-    #: The traceback of the last try; empty unless parked.
+    #: The traceback of the last try, when it is parked and errors were asked for.
     error: str = ""
 
 
@@ -94,6 +97,7 @@ class Queues:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
+        self._scheduler: RQScheduler | None = None
 
     def claim(self, name: str, unique: str, seconds: float) -> bool:
         """Return whether no equal job waits, and let no other one through for `seconds`."""
@@ -111,6 +115,7 @@ class Queues:
         *,
         unique: str | None = None,
         delay: float | None = None,
+        parked_seconds: int = PARKED_SECONDS,
     ) -> None:
         """Put a job on its queue, now or `delay` seconds from now."""
         queue = self._queue(job.queue)
@@ -120,7 +125,7 @@ class Queues:
             "timeout": job.timeout,
             "retry": Retry(retries, retry_intervals(retries)) if retries else None,
             "result_ttl": 0,
-            "failure_ttl": PARKED_SECONDS,
+            "failure_ttl": parked_seconds,
             "description": job.name,
         }
         if delay:
@@ -146,16 +151,16 @@ class Queues:
         # The set of names keeps a worker that was killed; its own key has an expiry.
         return int(self.redis.exists(*keys)) if keys else 0
 
-    def list(self, state: str = "") -> Iterator[Sent]:
+    def list(self, state: str = "", *, errors: bool = False) -> Iterator[Sent]:
         """Yield the jobs that wait or are parked, oldest first per queue, in bounded memory.
 
-        `state` picks one of "queued", "scheduled" and "parked".
+        `state` picks one of "queued", "scheduled" and "parked"; `errors` reads those of parked jobs.
         """
         for name in self.names():
             for its_state, job_ids in self._states(name):
                 if state in ("", its_state):
                     for job in self._fetch(job_ids()):
-                        yield _sent(job, its_state)
+                        yield _sent(job, its_state, errors=errors)
 
     def find(self, job_id: str) -> Sent | None:
         """Return a job that waits or is parked, its full error included."""
@@ -164,7 +169,7 @@ class Queues:
         except NoSuchJobError:
             return None
         if job_id in self._parked(job.origin):
-            return _sent(job, "parked")
+            return _sent(job, "parked", errors=True)
         return _sent(job, "scheduled" if job_id in self._scheduled(job.origin) else "queued")
 
     def retry(self, job_id: str, *, tries: int) -> bool:
@@ -184,9 +189,10 @@ class Queues:
     def drop(self, predicate: Callable[[Sent], bool], state: str = "") -> int:
         """Remove the waiting and parked jobs that `predicate` names and return how many.
 
-        A job that is running is left to its end.
+        A job that is running is left to its end. With more than DROP_SCAN jobs the rest is not
+        looked at, so that nobody waits for long.
         """
-        doomed = [job.id for job in self.list(state) if predicate(job)]
+        doomed = [job.id for job in islice(self.list(state), DROP_SCAN) if predicate(job)]
         for job in self._fetch(doomed):
             job.delete()
             name, _, unique = _arguments(job)
@@ -220,12 +226,13 @@ class Queues:
 
         For one caller at a time: two at once may put a job on its queue twice.
         """
-        names = self.names()
-        if not names:
-            return
-        scheduler = RQScheduler(names, self.redis, serializer=self.serializer)
-        scheduler.prepare_registries(names)
-        scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
+        if self._scheduler is None:  # it keeps a connection of its own
+            self._scheduler = RQScheduler(
+                [], self.redis, serializer=self.serializer, logging_level=logging.WARNING
+            )
+        if names := self.names():
+            self._scheduler.prepare_registries(names)
+            self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
 
     def _queue(self, name: str) -> Queue:
         return Queue(name, self.redis, serializer=self.serializer)
@@ -255,10 +262,10 @@ def _arguments(job: QueuedJob) -> tuple[str, Mapping[str, Any], str | None]:
     return name, kwargs, unique
 
 
-def _sent(job: QueuedJob, state: str) -> Sent:
+def _sent(job: QueuedJob, state: str, *, errors: bool = False) -> Sent:
     name, kwargs, unique = _arguments(job)
     error = ""
-    if state == "parked":
+    if errors and state == "parked":
         result = job.latest_result()
         error = (result.exc_string or "") if result is not None else ""
     return Sent(

@@ -37,7 +37,7 @@ def open_redis(settings: Settings, *, timeout: float | None = None) -> redis.Red
         options.pop("socket_connect_timeout")
     try:
         return redis.Redis.from_url(url, **options)
-    except ValueError as error:
+    except ValueError:  # its message may quote a part of the password
         raise ConfigurationError(
-            "REDIS_URL must start with redis://, rediss:// or unix://"
-        ) from error
+            "REDIS_URL must be a URL that starts with redis://, rediss:// or unix://"
+        ) from None

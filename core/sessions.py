@@ -10,13 +10,19 @@ import hashlib
 from dataclasses import dataclass
 
 from core import clock
-from core.database import after_commit, fetch_all, row_lock, transaction
+from core.database import after_commit, fetch_all, row_lock, skip_locked, transaction
 from core.errors import Invalid, NotFound, SessionErased
-from core.models import Answer, Outbox, SessionRow, Tombstone
+from core.models import Answer, SessionRow, Tombstone
 from core.runtime import current
 
 #: Characters that a session id may have (the longest that the APIs' documents name).
 MAX_SESSION_ID_LENGTH = 256
+# A row that is just being told is locked, and who tells it waits for the session: waiting for that row in turn would
+# be a deadlock. It drops the row itself when it finds the session gone.
+_DROP_OUTBOX = (
+    "DELETE FROM core_outbox WHERE id IN"
+    " (SELECT id FROM core_outbox WHERE session_key = ?{lock}) RETURNING id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ def check_session_id(session_id: object) -> str:
         raise Invalid("The session id must be a non-empty string")
     if len(session_id) > MAX_SESSION_ID_LENGTH:
         raise Invalid(f"The session id must have at most {MAX_SESSION_ID_LENGTH} characters")
-    if "\x00" in session_id or not _encodes(session_id):
+    if not _is_possible(session_id):
         raise Invalid("The session id must be valid Unicode text without NUL")
     return session_id
 
@@ -42,15 +48,15 @@ def check_session_id(session_id: object) -> str:
 def touch_session(account_id: int, session_id: str) -> Session:
     """Return the session and mark it seen now; make it when it is new.
 
-    Call inside a transaction. Raises SessionErased while a tombstone stands.
+    Call inside a transaction. Raises SessionErased while a tombstone stands, Invalid for an impossible id.
     """
+    check_session_id(session_id)
     seen = clock.now()
     rows = fetch_all(
         "UPDATE core_session SET last_seen = ? WHERE account_id = ? AND session_id = ? RETURNING id",
         (seen, account_id, session_id),
     )
     if not rows:
-        check_session_id(session_id)
         _refuse_erased(account_id, session_id, seen)
         rows = fetch_all(
             "INSERT INTO core_session (account_id, session_id, first_seen, last_seen) VALUES (?, ?, ?, ?)"
@@ -62,6 +68,8 @@ def touch_session(account_id: int, session_id: str) -> Session:
 
 def find_session(account_id: int, session_id: str) -> Session | None:
     """Return the account's session, or None."""
+    if not _is_possible(session_id):  # PostgreSQL would refuse to look for it
+        return None
     rows = fetch_all(
         "SELECT id FROM core_session WHERE account_id = ? AND session_id = ?",
         (account_id, session_id),
@@ -99,7 +107,7 @@ def erase_session(account_id: int, session_id: str) -> int:
         if session is None:
             raise NotFound("Session not found", session_id=session_id)
         removed: int = sum(current().plugins.hook.erase_session(session=session))
-        removed += Outbox.delete().where(Outbox.session_key == session.key).execute()
+        removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
         removed += Answer.delete().where(Answer.session_key == session.key).execute()
         removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
         days: int = current().settings["SUBTEXT_TOMBSTONE_DAYS"]
@@ -122,13 +130,22 @@ def erase_expired_sessions(limit: int = 500) -> int:
     if days <= 0:
         return 0
     before = clock.now() - days * clock.DAY
-    rows = fetch_all(
-        "SELECT account_id, session_id FROM core_session WHERE last_seen < ? ORDER BY last_seen LIMIT ?",
+    expired = fetch_all(
+        "SELECT id FROM core_session WHERE last_seen < ? ORDER BY last_seen LIMIT ?",
         (before, limit),
     )
-    for account_id, session_id in rows:
-        erase_session(account_id, session_id)
-    return len(rows)
+    erased = 0
+    for (key,) in expired:
+        with transaction():
+            # Again, and locked: it may have been seen, or erased, since the list was made.
+            still = fetch_all(
+                f"SELECT account_id, session_id FROM core_session WHERE id = ? AND last_seen < ?{row_lock()}",  # noqa: S608
+                (key, before),
+            )
+            for account_id, session_id in still:
+                erase_session(account_id, session_id)
+                erased += 1
+    return erased
 
 
 def drop_expired_tombstones() -> int:
@@ -151,9 +168,9 @@ def _digest(account_id: int, session_id: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _encodes(text: str) -> bool:
+def _is_possible(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\x00" not in text

@@ -6,6 +6,9 @@ A value comes from the defaults, then the environment, then the arguments of `cr
 from __future__ import annotations
 
 import difflib
+import logging
+import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,9 +16,6 @@ from typing import Any, TypeVar
 from core.errors import ConfigurationError
 
 T = TypeVar("T")
-
-#: Names that platforms set and that keep their names.
-PLATFORM_NAMES = frozenset({"DATABASE_URL", "REDIS_URL", "PORT", "WEB_CONCURRENCY"})
 
 
 def flag(text: str) -> bool:
@@ -31,6 +31,47 @@ def flag(text: str) -> bool:
 def words(text: str) -> tuple[str, ...]:
     """Read a list separated by commas or spaces."""
     return tuple(text.replace(",", " ").split())
+
+
+def whole(low: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `low` on."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low:
+            raise ValueError(f"must be a whole number, {low} or more")
+        return number
+
+    return read
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds, more than 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError("must be a number of seconds, more than 0")
+    return number
+
+
+def log_level(text: str) -> str:
+    """Read the name of a log level."""
+    level = text.strip().upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return level
+
+
+def log_level(text: str) -> str:
+    """Read the name of a log level."""
+    if text.upper() not in logging.getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
 
 
 @dataclass(frozen=True)
@@ -66,14 +107,21 @@ CORE_SETTINGS: tuple[Setting, ...] = (
         "data",
         "The directory for the SQLite file, spooled media and the embedded Valkey.",
     ),
+    Setting("PORT", 8000, "Where the web server listens.", whole(1)),
     Setting(
-        "SUBTEXT_DATABASE_POOL", 20, "Database connections that one process opens at most.", int
+        "WEB_CONCURRENCY", 0, "Web processes; 0 for one a core, as when it is not set.", whole(0)
+    ),
+    Setting(
+        "SUBTEXT_DATABASE_POOL",
+        20,
+        "Database connections that one process opens at most.",
+        whole(1),
     ),
     Setting(
         "SUBTEXT_DATABASE_TIMEOUT",
         5.0,
         "Seconds that a request waits for a connection, a lock or a statement before it answers 503.",
-        float,
+        seconds,
     ),
     Setting(
         "SUBTEXT_SQLITE_SYNCHRONOUS",
@@ -84,13 +132,13 @@ CORE_SETTINGS: tuple[Setting, ...] = (
         "SUBTEXT_REDIS_TIMEOUT",
         0.5,
         "Seconds that a request waits for Redis before it goes on without it.",
-        float,
+        seconds,
     ),
     Setting(
         "SUBTEXT_REDIS_PAUSE",
         2.0,
         "Seconds in which Redis is not asked again after it failed.",
-        float,
+        seconds,
     ),
     Setting(
         "SUBTEXT_REDIS_TLS_VERIFY",
@@ -143,7 +191,7 @@ CORE_SETTINGS: tuple[Setting, ...] = (
         "SUBTEXT_PROXIES",
         0,
         "Reverse proxies in front whose `X-Forwarded-*` headers are believed (1 on Heroku).",
-        int,
+        whole(0),
     ),
     Setting(
         "SUBTEXT_RATE_LIMITS",
@@ -161,19 +209,24 @@ CORE_SETTINGS: tuple[Setting, ...] = (
         "SUBTEXT_RETENTION_DAYS",
         0,
         "Sessions not seen for this many days are erased; 0 keeps them.",
-        int,
+        whole(0),
     ),
     Setting(
         "SUBTEXT_TOMBSTONE_DAYS",
         30,
         "Days in which an erased session cannot be written again.",
-        int,
+        whole(0),
     ),
-    Setting("SUBTEXT_WEB_THREADS", 8, "Threads of each web process; sockets need one each.", int),
+    Setting(
+        "SUBTEXT_WEB_THREADS",
+        8,
+        "Threads of each web process; sockets need one each.",
+        whole(1),
+    ),
     Setting(
         "SUBTEXT_METRICS_TOKEN", "", "When set, `/metrics` wants it as a bearer token.", secret=True
     ),
-    Setting("SUBTEXT_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+    Setting("SUBTEXT_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.", log_level),
     Setting(
         "SUBTEXT_TRACE_PLUGINS",
         False,
@@ -216,7 +269,7 @@ def read_settings(
     cannot be read, for a name given to `create_app` that no setting has, and for an environment name that
     starts with `SUBTEXT_` and that none has (with the nearest).
     """
-    table = {setting.name: setting for setting in declared}
+    table = _by_name(declared)
     idle = tuple(f"SUBTEXT_{plugin.upper().replace('-', '_')}_" for plugin in disabled)
     for name in environment:
         if name.startswith("SUBTEXT_") and name not in table and not name.startswith(idle):
@@ -229,14 +282,28 @@ def read_settings(
         if name in given:
             values[name] = given[name]
         elif name in environment:
-            try:
-                values[name] = setting.parse(environment[name])
-            except ValueError as error:
-                shown = "its value" if setting.secret else repr(environment[name])
-                raise ConfigurationError(f"{name}: {shown} cannot be read: {error}") from error
+            values[name] = _parsed(setting, environment[name])
         else:
             values[name] = setting.default
     return Settings(table.values(), values)
+
+
+def _by_name(declared: Iterable[Setting]) -> dict[str, Setting]:
+    table: dict[str, Setting] = {}
+    for setting in declared:
+        if setting.name in table:
+            raise ConfigurationError(f"Two settings are named {setting.name}")
+        table[setting.name] = setting
+    return table
+
+
+def _parsed(setting: Setting, text: str) -> Any:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        if setting.secret:  # the reason may quote the value
+            raise ConfigurationError(f"{setting.name} cannot be read") from None
+        raise ConfigurationError(f"{setting.name}: {text!r} cannot be read: {error}") from error
 
 
 def _unknown(name: str, table: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +20,7 @@ from core import clock
 from core.accounts import MAX_TENANT_LENGTH, Identity, tenant_account
 from core.errors import BadRequest, ConfigurationError, Unauthorized, Unavailable
 from core.runtime import current
-from core.sessions import MAX_SESSION_ID_LENGTH
+from core.sessions import MAX_SESSION_ID_LENGTH, check_session_id
 
 #: Scopes that a token can carry.
 TOKEN_SCOPES = ("ingest", "stream")
@@ -32,6 +33,15 @@ MAX_TTL_SECONDS = 86_400
 DEFAULT_TTL_SECONDS = 3_600
 #: Seconds by which the clocks of issuer and server may differ.
 LEEWAY = timedelta(seconds=30)
+#: Media types that a token may say it has (RFC 7519, 5.1; RFC 9068, 2.1); most say `JWT` or nothing. One that was
+#: made for something else is refused (RFC 8725, 3.11).
+TYPES = frozenset({"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+#: Claims that are a NumericDate (RFC 7519, section 2).
+DATES = ("exp", "nbf", "iat")
+#: The last second of the year 9999: a later date was not written in seconds.
+LATEST_DATE = 253_402_300_799
+#: Bits that an RSA key must have (RFC 7518, section 3.3).
+MIN_RSA_BITS = 2_048
 #: Checks that are done without a configured value.
 _OPTIONS: dict[str, Any] = {"require": ["exp"], "verify_aud": False}
 
@@ -54,8 +64,11 @@ def issue_token(
 ) -> dict[str, Any]:
     """Sign a token for an account and return the body of `POST /v1/tokens`.
 
-    Raises BadRequest for a scope or lifetime that cannot be had, Unavailable when no secret is configured.
+    Raises BadRequest for a scope or lifetime that cannot be had, Invalid for an impossible session id, Unavailable
+    when no secret is configured.
     """
+    if session_id is not None:
+        check_session_id(session_id)
     scopes = scope.split()
     if not scopes or set(scopes) - set(TOKEN_SCOPES):
         raise BadRequest(
@@ -101,6 +114,7 @@ def authenticate_token(token: str) -> Identity:
         not _is_text(tenant, MAX_TENANT_LENGTH)
         or not isinstance(scope, str)
         or (session_id is not None and not _is_text(session_id, MAX_SESSION_ID_LENGTH))
+        or not all(_is_date(claims[name]) for name in DATES if name in claims)
     ):
         raise Unauthorized("Missing or invalid token")
     account_id, plan = tenant_account(tenant)
@@ -122,6 +136,8 @@ def _verified_claims(token: str) -> dict[str, Any]:
         keys = current().caches["verification_keys"] = _read_keys(settings)
     try:
         header = jwt.get_unverified_header(token)
+        if str(header.get("typ", "")).lower() not in TYPES:
+            raise Unauthorized("Missing or invalid token")
         algorithm, key_id = header.get("alg"), header.get("kid")
         for candidate in keys:
             if algorithm not in candidate.algorithms:
@@ -172,6 +188,7 @@ def _read_keys(settings: Any) -> tuple[VerificationKey, ...]:
 
 
 def _from_pem(text: str) -> VerificationKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -181,30 +198,37 @@ def _from_pem(text: str) -> VerificationKey:
         pem = text if text.lstrip().startswith("-----BEGIN") else Path(text).read_text()
         # A platform's one-line variable has its line breaks written out.
         key = load_pem_public_key(pem.replace("\\n", "\n").encode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"{name}: no PEM public key can be read from it") from error
-    if isinstance(key, RSAPublicKey):
+    if isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS:
         return VerificationKey(key, ("RS256",))
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return VerificationKey(key, ("ES256",))
-    raise ConfigurationError(f"{name} must be an RSA key (RS256) or an EC key on P-256 (ES256)")
+    raise ConfigurationError(
+        f"{name} must be an RSA key of {MIN_RSA_BITS} bits or more (RS256) or an EC key on P-256 (ES256)"
+    )
 
 
 def _from_jwks(path: Path) -> list[VerificationKey]:
     algorithms = {"RSA": "RS256", "EC": "ES256"}
     try:
         entries = json.loads(path.read_text())["keys"]
-        return [
+        keys = [
             VerificationKey(
                 jwt.PyJWK(entry, algorithms[entry["kty"]]).key,
                 (algorithms[entry["kty"]],),
                 entry.get("kid"),
             )
             for entry in entries
-            if entry.get("kty") in algorithms and entry.get("use", "sig") == "sig"
+            if entry.get("kty") in algorithms
+            and entry.get("use", "sig") == "sig"
+            and entry.get("alg", algorithms[entry["kty"]]) == algorithms[entry["kty"]]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
         raise ConfigurationError(f"SUBTEXT_JWT_JWKS: no key set can be read from {path}") from error
+    if not keys:
+        raise ConfigurationError(f"SUBTEXT_JWT_JWKS: {path} has no key for RS256 or ES256")
+    return keys
 
 
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
@@ -212,3 +236,13 @@ _TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
 
 def _is_text(value: object, longest: int) -> TypeGuard[str]:
     return isinstance(value, str) and len(value) <= longest and _TEXT.fullmatch(value) is not None
+
+
+def _is_date(value: object) -> bool:
+    # PyJWT also takes a number in a string, and one of any size: a token that never expires.
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 <= value <= LATEST_DATE
+    )

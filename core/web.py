@@ -10,7 +10,7 @@ import logging
 import re
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Response, g, request
@@ -26,10 +26,17 @@ from core.limits import MARK
 from core.responses import OrjsonProvider, json_response
 from core.runtime import Runtime, current
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 logger = logging.getLogger("subtext.request")
 
 #: What a caller may send as X-Request-Id; anything else is replaced.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: A scheme, a host, perhaps a port (RFC 6454, section 6.2).
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+#: Methods that metrics tell apart; a client may send any word as one.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Response headers that a browser's script may read.
 EXPOSED_HEADERS = (
     "X-Request-Id",
@@ -48,6 +55,8 @@ ALLOWED_HEADERS = (
     "X-Api-Key",
     "X-Request-Id",
 )
+#: What is remembered of one request.
+_PER_REQUEST = ("identity", "allowance", "body")
 #: Seconds for which a browser may remember a preflight answer.
 PREFLIGHT_SECONDS = 600
 
@@ -59,10 +68,10 @@ def install(app: Flask, runtime: Runtime) -> None:
     if runtime.settings["SUBTEXT_PROXIES"]:
         count = runtime.settings["SUBTEXT_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
-    if runtime.settings["SUBTEXT_CORS_ORIGINS"]:
+    if origins := _origins(runtime.settings["SUBTEXT_CORS_ORIGINS"]):
         CORS(
             app,
-            origins=list(runtime.settings["SUBTEXT_CORS_ORIGINS"]),
+            origins=origins,
             allow_headers=list(ALLOWED_HEADERS),
             expose_headers=list(EXPOSED_HEADERS),
             max_age=PREFLIGHT_SECONDS,
@@ -74,6 +83,17 @@ def install(app: Flask, runtime: Runtime) -> None:
     app.register_error_handler(Exception, _answer_error)
 
 
+def _origins(given: Iterable[str]) -> list[str]:
+    # flask-cors takes an origin with a star in it for a pattern, and `https://*.example.com` lets others in.
+    origins = list(given)
+    for origin in origins:
+        if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+            raise errors.ConfigurationError(
+                f"SUBTEXT_CORS_ORIGINS: {origin} is neither * nor an origin such as https://app.example.com"
+            )
+    return origins
+
+
 def request_id() -> str:
     """Return the id of the current request, which is on its answer and in its log lines."""
     value: str = g.request_id
@@ -81,6 +101,8 @@ def request_id() -> str:
 
 
 def _begin() -> None:
+    for name in _PER_REQUEST:  # an app context may outlive a request: a command's, a test's
+        g.pop(name, None)
     g.started = time.perf_counter()
     offered = request.headers.get("X-Request-Id", "")
     g.request_id = offered if _REQUEST_ID.fullmatch(offered) else f"req_{secrets.token_hex(8)}"
@@ -107,7 +129,8 @@ def _finish(response: Response) -> Response:
     # The rule, not the path: a path holds session ids.
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
     metrics = current().metrics
-    metrics.requests.labels(request.method, route, response.status_code).inc()
+    method = request.method if request.method in _METHODS else "other"
+    metrics.requests.labels(method, route, response.status_code).inc()
     metrics.seconds.labels(route).observe(seconds)
     if logger.isEnabledFor(logging.INFO):
         identity = g.get("identity")
@@ -115,7 +138,7 @@ def _finish(response: Response) -> Response:
             "answered",
             extra={
                 "request_id": g.request_id,
-                "method": request.method,
+                "method": method,
                 "route": route,
                 "status": response.status_code,
                 "milliseconds": round(seconds * 1000, 2),

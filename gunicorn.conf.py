@@ -1,0 +1,81 @@
+"""How gunicorn serves Subtext: read by `gunicorn wsgi:app` in the directory it starts in.
+
+From the environment: PORT (8000), WEB_CONCURRENCY (one process per core), SUBTEXT_WEB_THREADS (8),
+SUBTEXT_PROXIES (0). What stands here is overridden by GUNICORN_CMD_ARGS and the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import multiprocess
+
+
+def _cores() -> int:
+    """Return the cores this process may use; a container often has fewer than its machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_CONCURRENCY") or _cores())
+worker_class = "gthread"
+threads = int(os.environ.get("SUBTEXT_WEB_THREADS") or 8)
+# Without it one worker takes nearly all kept-alive connections and the others idle.
+reuse_port = True
+
+# Seconds. A load balancer that keeps connections to us idle for up to a minute must not meet one
+# that we are just closing; platforms kill 30 s after SIGTERM, so 25 s are left to finish.
+keepalive = 75
+graceful_timeout = 25
+timeout = 60
+
+# Bytes and counts: a session id of 256 characters may take 3,072 bytes in a path, percent-encoded.
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# Routers of platforms have no fixed address. The app itself believes X-Forwarded-* for as many
+# proxies as SUBTEXT_PROXIES says; here only the scheme depends on it.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or (
+    "*" if int(os.environ.get("SUBTEXT_PROXIES") or 0) else "127.0.0.1,::1"
+)
+# No header becomes SCRIPT_NAME or PATH_INFO, whoever sends it.
+forwarder_headers = ""
+
+# A worker shows that it lives by touching a file: in memory, where no slow disk can hold it up.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - see above
+# It would lie at one place per user, and a second gunicorn would take it over.
+control_socket_disable = True
+# The app writes one line per request itself.
+accesslog = None
+errorlog = "-"
+
+# Counters of all web processes are added up through files in one directory.
+_metrics_are_ours = not os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+if _metrics_are_ours:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="subtext-metrics-")
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Clear the counters of a run before, which a directory given from outside may hold."""
+    directory = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in directory.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Forget the gauges of a worker that ended."""
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Remove the directory of the counters when it was made here."""
+    if _metrics_are_ours:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

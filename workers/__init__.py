@@ -1,0 +1,1 @@
+"""The processes that do background work: `python -m workers [queue …]`."""
