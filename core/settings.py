@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -65,13 +64,6 @@ def log_level(text: str) -> str:
     if level not in logging.getLevelNamesMapping():
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return level
-
-
-def log_level(text: str) -> str:
-    """Read the name of a log level."""
-    if text.upper() not in logging.getLevelNamesMapping():
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
 
 
 @dataclass(frozen=True)
