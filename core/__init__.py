@@ -52,6 +52,7 @@ from core.evidence import Evidence, record_compact, record_evidence
 from core.fields import (
     Choice,
     StrictBoolean,
+    StrictDict,
     StrictInteger,
     StrictNumber,
     StrictString,
@@ -121,6 +122,7 @@ __all__ = [
     "SessionErased",
     "Setting",
     "StrictBoolean",
+    "StrictDict",
     "StrictInteger",
     "StrictNumber",
     "StrictString",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import flask_smorest
 from flask import current_app, g, request
 from marshmallow import EXCLUDE, Schema, fields
+from webargs import missing
 from webargs.flaskparser import FlaskParser
 
 from core.errors import AppError, Invalid
@@ -52,7 +53,9 @@ class JsonParser(FlaskParser):
     }
 
     def load_json(self, req: Any, schema: Any) -> Any:  # noqa: ARG002 (webargs' signature)
-        """Return the body's JSON value."""
+        """Return the body's JSON value; a request with neither body nor type says nothing, where that is taken."""
+        if not request_body() and not request.content_type:
+            return missing
         return request_json()
 
     def handle_error(self, error: Any, *_: Any, **__: Any) -> Any:

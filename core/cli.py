@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 import peewee
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from core import accounts, migrations
 from core.cli_jobs import jobs_cli
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 class CommandGroup(AppGroup):
     """A group whose commands tell a person what is wrong, without a traceback."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, which then runs in the app's context however it was made."""
+        if cmd.callback is not None:
+            cmd.callback = with_appcontext(cmd.callback)
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; errors of the core become usage errors."""

@@ -27,6 +27,7 @@ from marshmallow import (
     validate,
 )
 
+from core.fields import StrictDict
 from core.reasons import reasons
 
 Check = Callable[[object], dict[str, Any]]
@@ -302,6 +303,14 @@ def _emit_dict(
     return loaded
 
 
+def _emit_strict_dict(
+    code: Code, field: StrictDict, value: str, where: str, above: tuple[type, ...]
+) -> str:
+    low, high = field.sizes
+    code.doubt_unless(f"{low} <= len({value}) <= {high}")
+    return _emit_dict(code, field, value, where, above)
+
+
 def _emit_range(code: Code, validator: validate.Range, value: str) -> None:
     if validator.min is not None:
         sign = ">=" if validator.min_inclusive else ">"
@@ -327,6 +336,7 @@ _STOCK_FIELDS: dict[type, Callable[[Code, Any, str, str, tuple[type, ...]], str]
     fields.Nested: _emit_nested,
     fields.List: _emit_list,
     fields.Dict: _emit_dict,
+    StrictDict: _emit_strict_dict,
 }
 _STOCK_VALIDATORS: dict[type, Callable[[Code, Any, str], None]] = {
     validate.Range: _emit_range,
