@@ -1,0 +1,1 @@
+"""Search sessions, what was clicked in them, and what a search team learns from it."""

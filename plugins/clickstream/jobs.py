@@ -1,0 +1,15 @@
+"""Periodic jobs: one service call each."""
+
+from __future__ import annotations
+
+from core import Job
+
+from .outcomes import close_overdue_searches
+from .services import expire_orphans
+
+MINUTE, HOUR = 60, 3_600
+
+JOBS = (
+    Job("clickstream.close_overdue", close_overdue_searches, every=MINUTE),
+    Job("clickstream.expire_orphans", expire_orphans, every=HOUR),
+)
