@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from core import current, fetch_all
-
-from .judgments import ClickLog
-from .metrics import DEFAULT_K, SearchMetrics
-from .payload_filters import fields_of
-from .payloads import from_text
-from .searches import Event, Result, Search
-from .services import count_orphans
+from plugins.clickstream.judgments import ClickLog
+from plugins.clickstream.metrics import DEFAULT_K, SearchMetrics
+from plugins.clickstream.payload_filters import fields_of
+from plugins.clickstream.payloads import from_text
+from plugins.clickstream.searches import Event, Result, Search
+from plugins.clickstream.services import count_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .hookspecs import Exporter
+    from plugins.clickstream.hookspecs import Exporter
 
 PAGE = 200
 """Searches read at a time."""

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from core import Doubtful, Invalid, compile_check, request_json
-
-from .payloads import fragment, json_text
-from .schemas import EventsPushSchema, ReleaseSchema, SessionCreateSchema, SessionRefSchema
-from .services import NewEvent, NewSearch, check_time
+from plugins.clickstream.payloads import fragment, json_text
+from plugins.clickstream.schemas import (
+    EventsPushSchema,
+    ReleaseSchema,
+    SessionCreateSchema,
+    SessionRefSchema,
+)
+from plugins.clickstream.services import NewEvent, NewSearch, check_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

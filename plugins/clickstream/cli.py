@@ -10,11 +10,10 @@ import orjson
 from flask.cli import with_appcontext
 
 from core import find_account
-
-from . import moments
-from .analytics import Selection, exporters, measure
-from .imports import Import, read_log, store_searches
-from .metrics import DEFAULT_K
+from plugins.clickstream import moments
+from plugins.clickstream.analytics import Selection, exporters, measure
+from plugins.clickstream.imports import Import, read_log, store_searches
+from plugins.clickstream.metrics import DEFAULT_K
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .examples import VALIDATION_PROBLEM
+from plugins.clickstream.examples import VALIDATION_PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable

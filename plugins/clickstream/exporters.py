@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import exports
-from .judgments import ClickLog
+from plugins.clickstream import exports
+from plugins.clickstream.judgments import ClickLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .searches import Search
+    from plugins.clickstream.searches import Search
 
 NDJSON = "application/x-ndjson"
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .moments import MILLISECOND, to_text
-from .searches import positions_of
+from plugins.clickstream.moments import MILLISECOND, to_text
+from plugins.clickstream.searches import positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from .judgments import ClickLog, Judgment
-    from .searches import Event, Search
+    from plugins.clickstream.judgments import ClickLog, Judgment
+    from plugins.clickstream.searches import Event, Search
 
 APPLICATION = "subtext"
 """What UBI calls the source of the searches."""

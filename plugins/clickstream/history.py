@@ -7,8 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from core import Session, TimelineEntry, fetch_all
-
-from .outcomes import SOURCE
+from plugins.clickstream.outcomes import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from core import hookspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .searches import Search
+    from plugins.clickstream.searches import Search
 
 
 class Exporter(Protocol):

@@ -7,16 +7,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from core import SessionErased, now, transaction
-
-from .moments import MILLISECOND
-from .payloads import json_text
-from .services import NewEvent, NewSearch, create_search, push_events
-from .ubi import Reading, read_ubi
+from plugins.clickstream.moments import MILLISECOND
+from plugins.clickstream.payloads import json_text
+from plugins.clickstream.services import NewEvent, NewSearch, create_search, push_events
+from plugins.clickstream.ubi import Reading, read_ubi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from .searches import Search
+    from plugins.clickstream.searches import Search
 
 PER_TRANSACTION = 100
 """Searches stored together, so that requests get their turn in between."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from core import Job
-
-from .outcomes import close_overdue_searches
-from .services import expire_orphans
+from plugins.clickstream.outcomes import close_overdue_searches
+from plugins.clickstream.services import expire_orphans
 
 MINUTE, HOUR = 60, 3_600
 

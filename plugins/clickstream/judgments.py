@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .searches import Outcome, Search, outcome_of
+from plugins.clickstream.searches import Outcome, Search, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .intervals import Estimate, mean, ratio, share
-from .judgments import ClickLog
-from .searches import Search, outcome_of
+from plugins.clickstream.intervals import Estimate, mean, ratio, share
+from plugins.clickstream.judgments import ClickLog
+from plugins.clickstream.searches import Search, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

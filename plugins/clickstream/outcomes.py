@@ -15,14 +15,13 @@ from core import (
     setting,
     transaction,
 )
-
-from .moments import SECOND
-from .reformulation import is_reformulation
+from plugins.clickstream.moments import SECOND
+from plugins.clickstream.reformulation import is_reformulation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .searches import Event
+    from plugins.clickstream.searches import Event
 
 SOURCE = "clickstream"
 MODALITY = "search"

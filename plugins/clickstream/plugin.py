@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import ConfigurationError, Setting, flag, hookimpl
-
-from . import hookspecs, models
-from .analytics import exporters
-from .cli import add_commands
-from .exporters import BUILTIN
-from .history import erase, timeline
-from .jobs import JOBS
-from .views import build_blueprints
+from plugins.clickstream import hookspecs, models
+from plugins.clickstream.analytics import exporters
+from plugins.clickstream.cli import add_commands
+from plugins.clickstream.exporters import BUILTIN
+from plugins.clickstream.history import erase, timeline
+from plugins.clickstream.jobs import JOBS
+from plugins.clickstream.views import build_blueprints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from peewee import Model
 
     from core import Job, Session, TimelineEntry
-
-    from .hookspecs import Exporter
+    from plugins.clickstream.hookspecs import Exporter
 
 
 def window(text: str) -> tuple[float, float] | None:

@@ -8,8 +8,7 @@ import orjson
 from flask import request
 
 from core import AppError, Invalid, MalformedBody, json_response, request_body, request_json
-
-from .wire import FIELD_REQUIRED, PROBLEM_TYPES
+from plugins.clickstream.wire import FIELD_REQUIRED, PROBLEM_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,9 +7,8 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from core import MAX_SESSION_ID_LENGTH
-
-from .metrics import DEFAULT_K
-from .wire import (
+from plugins.clickstream.metrics import DEFAULT_K
+from plugins.clickstream.wire import (
     FIELD_REQUIRED,
     NOT_A_LIST,
     NOT_A_MODEL,

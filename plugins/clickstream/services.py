@@ -23,11 +23,10 @@ from core import (
     touch_session,
     transaction,
 )
-
-from . import batches, moments, outcomes
-from .models import EventRow
-from .payloads import fragment, json_text
-from .searches import Event, Result, positions_of
+from plugins.clickstream import batches, moments, outcomes
+from plugins.clickstream.models import EventRow
+from plugins.clickstream.payloads import fragment, json_text
+from plugins.clickstream.searches import Event, Result, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from core import fetch_all
-
-from .batches import batch_key, numbered_sessions
-from .services import ANSWER_COLUMNS, answer
+from plugins.clickstream.batches import batch_key, numbered_sessions
+from plugins.clickstream.services import ANSWER_COLUMNS, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

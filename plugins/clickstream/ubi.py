@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from . import moments
-from .exports import OUTSIDE_RESULTS
-from .ubi_queries import Action, QueryGroup, Request
+from plugins.clickstream import moments
+from plugins.clickstream.exports import OUTSIDE_RESULTS
+from plugins.clickstream.ubi_queries import Action, QueryGroup, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from .searches import Search
+    from plugins.clickstream.searches import Search
 
 MAX_PROBLEMS = 1_000
 """Problems a report names one by one; the rest is counted."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .searches import CLICK_TYPES, Event, Result, Search
+from plugins.clickstream.searches import CLICK_TYPES, Event, Result, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -20,12 +20,11 @@ from core import (
     request_body,
     require,
 )
-
-from . import bodies, services
-from .documentation import common_problems, json_body
-from .examples import CREATE, EVENTS, SESSION, SESSION_REF
-from .problems import render
-from .schemas import (
+from plugins.clickstream import bodies, services
+from plugins.clickstream.documentation import common_problems, json_body
+from plugins.clickstream.examples import CREATE, EVENTS, SESSION, SESSION_REF
+from plugins.clickstream.problems import render
+from plugins.clickstream.schemas import (
     DetailSchema,
     EventsPushSchema,
     SessionAnswerSchema,
@@ -33,8 +32,8 @@ from .schemas import (
     SessionQuerySchema,
     SessionRefSchema,
 )
-from .views_internal import build_internal_blueprint
-from .views_search import build_search_blueprint
+from plugins.clickstream.views_internal import build_internal_blueprint
+from plugins.clickstream.views_search import build_search_blueprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,13 +17,12 @@ from core import (
     request_body,
     require,
 )
-
-from . import batches, bodies, services, training
-from .documentation import common_problems, json_body
-from .examples import BATCH, RELEASE, RELEASED, SESSION_REF
-from .moments import MILLISECOND
-from .problems import render
-from .schemas import (
+from plugins.clickstream import batches, bodies, services, training
+from plugins.clickstream.documentation import common_problems, json_body
+from plugins.clickstream.examples import BATCH, RELEASE, RELEASED, SESSION_REF
+from plugins.clickstream.moments import MILLISECOND
+from plugins.clickstream.problems import render
+from plugins.clickstream.schemas import (
     BatchQuerySchema,
     BatchSessionsSchema,
     DetailSchema,
@@ -31,7 +30,7 @@ from .schemas import (
     ReleaseSchema,
     SessionRefSchema,
 )
-from .streams import stream
+from plugins.clickstream.streams import stream
 
 if TYPE_CHECKING:
     from flask import Response

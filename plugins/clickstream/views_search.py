@@ -12,19 +12,18 @@ from core import (
     json_response,
     require,
 )
-
-from .analytics import Selection, exporters, measure
-from .documentation import common_problems
-from .examples import EXPORTS, METRICS
-from .problems import render
-from .schemas import (
+from plugins.clickstream.analytics import Selection, exporters, measure
+from plugins.clickstream.documentation import common_problems
+from plugins.clickstream.examples import EXPORTS, METRICS
+from plugins.clickstream.problems import render
+from plugins.clickstream.schemas import (
     DetailSchema,
     ExportersSchema,
     ExportQuerySchema,
     MetricsQuerySchema,
     MetricsSchema,
 )
-from .streams import stream
+from plugins.clickstream.streams import stream
 
 if TYPE_CHECKING:
     from flask import Response

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError, fields, validate
 
 from core import StrictBoolean, StrictInteger, StrictString
-
-from . import moments
-from .payloads import json_text
+from plugins.clickstream import moments
+from plugins.clickstream.payloads import json_text
 
 if TYPE_CHECKING:
     from core import Code

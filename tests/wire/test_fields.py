@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields
 from core.fields import (
     Choice,
     StrictBoolean,
+    StrictDict,
     StrictInteger,
     StrictNumber,
     StrictString,
@@ -113,6 +114,15 @@ def test_a_boolean_is_true_or_false(value: Any) -> None:
     assert fault(StrictBoolean(), value) == "must be true or false"
     for boolean in (True, False):
         assert load(StrictBoolean(), boolean) is boolean
+
+
+def test_an_object_that_is_too_large_is_not_looked_at() -> None:
+    seen: list[object] = []
+    few = StrictDict(max=2, values=StrictInteger(validate=seen.append))
+    assert fault(few, {str(n): 1 for n in range(3)}) == "must have between 0 and 2 entries"
+    assert seen == []
+    assert fault(few, []) == fault(few, None) == "must be an object"
+    assert load(few, {"a": 1}) == {"a": 1}
 
 
 @pytest.mark.parametrize(
