@@ -16,6 +16,7 @@ BUILTIN_PLUGINS = {
     "ingestion": "plugins.ingestion.plugin",
     "clickstream": "plugins.clickstream.plugin",
     "mood": "plugins.mood.plugin",
+    "stream": "plugins.stream.plugin",
 }
 
 

@@ -1,14 +1,17 @@
 """How gunicorn serves Subtext: read by `gunicorn wsgi:app` in the directory it starts in.
 
 From the environment: PORT (8000), WEB_CONCURRENCY (one process per core), SUBTEXT_WEB_THREADS (8),
-SUBTEXT_PROXIES (0). What stands here is overridden by GUNICORN_CMD_ARGS and the command line.
+SUBTEXT_STREAM_MAX_SOCKETS (100), SUBTEXT_PROXIES (0). What stands here is overridden by
+GUNICORN_CMD_ARGS and the command line.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,11 @@ def _cores() -> int:
 bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or _cores())
 worker_class = "gthread"
-threads = int(os.environ.get("SUBTEXT_WEB_THREADS") or 8)
+# A stream has a thread for as long as it lasts; those for requests come on top, so that requests are
+# always answered. Threads are started when they are needed.
+_sockets = int(os.environ.get("SUBTEXT_STREAM_MAX_SOCKETS") or 100)
+threads = int(os.environ.get("SUBTEXT_WEB_THREADS") or 8) + _sockets
+worker_connections = 1000 + _sockets
 # Without it one worker takes nearly all kept-alive connections and the others idle.
 reuse_port = True
 
@@ -68,6 +75,32 @@ def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in directory.glob("*.db"):
         file.unlink(missing_ok=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Have open sockets come to their end as soon as this worker is told to end: gunicorn only waits for them."""
+    told = signal.getsignal(signal.SIGTERM)
+
+    def tell(signum: int, frame: Any) -> None:
+        # Not here: a signal may come while this very thread holds a lock that closing needs.
+        threading.Thread(target=_close_sockets, args=(worker,), daemon=True).start()
+        if callable(told):
+            told(signum, frame)
+
+    signal.signal(signal.SIGTERM, tell)
+    signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn has it: requests go on
+
+
+def worker_int(worker: Any) -> None:
+    """Have sockets come to their end when the worker is interrupted, too."""
+    _close_sockets(worker)
+
+
+def _close_sockets(worker: Any) -> None:
+    # Whatever extension has sockets open in this process can close them.
+    for extension in getattr(worker.wsgi, "extensions", {}).values():
+        if (close := getattr(extension, "close_sockets", None)) is not None:
+            close()
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature

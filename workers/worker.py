@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis as redis_client
 from rq.exceptions import StopRequested
@@ -35,7 +35,10 @@ logger = logging.getLogger(__name__)
 
 APP_FACTORY: Final = "app:create_app"
 #: What runs the jobs of a queue, as `module:class`; a queue that is not here gets DEFAULT_WORKER.
-WORKERS: Final = {"default": "workers.worker:QueueWorker"}
+WORKERS: Final = {
+    "default": "workers.worker:QueueWorker",
+    "stream": "workers.worker:PreparedWorker",
+}
 DEFAULT_WORKER: Final = "workers.worker:QueueWorker"
 
 MAX_JOBS: Final = 5_000  # then a fresh process: what libraries leak stays small
@@ -121,6 +124,26 @@ class QueueWorker(SimpleWorker):
             super().teardown()  # type: ignore[no-untyped-call]
         except redis_client.RedisError as error:
             logger.warning("the end of this worker was not noted: %s", error)
+
+
+class PreparedWorker(QueueWorker):
+    """Run jobs that need something which takes its time to load: it is loaded before the first job.
+
+    The queue is named like its plugin, whose extension of the app has `prepare_worker()` and `close_worker()`, called
+    in an app context; without the plugin there is nothing to do.
+    """
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Serve the queue; ConfigurationError when what the jobs need is not there."""
+        extension = self.app.extensions.get(self.queues[0].name)
+        if extension is None:
+            return super().work(*args, **kwargs)
+        with self.app.app_context():
+            try:
+                extension.prepare_worker()
+                return super().work(*args, **kwargs)
+            finally:
+                extension.close_worker()
 
 
 def build_app() -> Flask:

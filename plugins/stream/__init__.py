@@ -1,0 +1,1 @@
+"""Live video in, social signals out: segments over a WebSocket, analysed by workers, told as they come."""
