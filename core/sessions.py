@@ -17,6 +17,8 @@ from core.runtime import current
 
 #: Characters that a session id may have (the longest that the APIs' documents name).
 MAX_SESSION_ID_LENGTH = 256
+#: Microseconds by which `last_seen` may lag: retention counts days, and a write a minute is cheaper than one a batch.
+LAST_SEEN_RESOLUTION = clock.MINUTE
 # A row that is just being told is locked, and who tells it waits for the session: waiting for that row in turn would
 # be a deadlock. It drops the row itself when it finds the session gone.
 _DROP_OUTBOX = (
@@ -46,24 +48,28 @@ def check_session_id(session_id: object) -> str:
 
 
 def touch_session(account_id: int, session_id: str) -> Session:
-    """Return the session and mark it seen now; make it when it is new.
+    """Return the session and mark it seen, to within a minute; make it when it is new.
 
     Call inside a transaction. Raises SessionErased while a tombstone stands, Invalid for an impossible id.
     """
     check_session_id(session_id)
     seen = clock.now()
     rows = fetch_all(
-        "UPDATE core_session SET last_seen = ? WHERE account_id = ? AND session_id = ? RETURNING id",
-        (seen, account_id, session_id),
+        f"SELECT id, last_seen FROM core_session WHERE account_id = ? AND session_id = ?{row_lock()}",  # noqa: S608
+        (account_id, session_id),
     )
     if not rows:
         _refuse_erased(account_id, session_id, seen)
         rows = fetch_all(
             "INSERT INTO core_session (account_id, session_id, first_seen, last_seen) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (account_id, session_id) DO UPDATE SET last_seen = excluded.last_seen RETURNING id",
+            " ON CONFLICT (account_id, session_id) DO UPDATE SET last_seen = excluded.last_seen"
+            " RETURNING id, last_seen",
             (account_id, session_id, seen, seen),
         )
-    return Session(rows[0][0], account_id, session_id)
+    key, last_seen = rows[0]
+    if seen - last_seen > LAST_SEEN_RESOLUTION:
+        fetch_all("UPDATE core_session SET last_seen = ? WHERE id = ? RETURNING id", (seen, key))
+    return Session(key, account_id, session_id)
 
 
 def find_session(account_id: int, session_id: str) -> Session | None:
