@@ -69,7 +69,6 @@ class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
                 return kept
 
 
-
 def _cores() -> int:
     """Return the cores this process may use; a container often has fewer than its machine."""
     if hasattr(os, "sched_getaffinity"):

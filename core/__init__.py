@@ -77,7 +77,7 @@ from core.sessions import (
 )
 from core.settings import Setting, flag, words
 from core.timeline import TimelineEntry
-from core.times import Timestamp, UnixTime, unix_unit
+from core.times import UNIX_TIME_BOUNDS, Timestamp, UnixTime, unix_unit
 from core.web import request_id
 from core.wire import JSON_TYPES, BodyLimits
 
@@ -90,6 +90,7 @@ __all__ = [
     "OPTIONAL_KEY_SECURITY",
     "SESSION_PARAMETER",
     "TOKEN_SECURITY",
+    "UNIX_TIME_BOUNDS",
     "VERSION",
     "AppError",
     "BadRequest",

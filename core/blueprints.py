@@ -152,8 +152,20 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def alt_response(self, status_code: int, **options: Any) -> Callable[[View], View]:
-        """Document another answer of a view."""
-        decorate: Callable[[View], View] = super().alt_response(status_code, **options)
+        """Document another answer of a view, which is not wrapped for it: that would cost every request a call."""
+        document = super().alt_response(status_code, **options)
+
+        def decorate(view: View) -> View:
+            found = document(lambda: None)._apidoc  # noqa: SLF001 (where smorest keeps what it documents)
+            documented = vars(view).setdefault("_apidoc", {})
+            responses = documented.setdefault("response", {}).setdefault("responses", {})
+            for status, answers in found["response"]["responses"].items():
+                responses.setdefault(status, []).extend(answers)
+            documented.setdefault("success_status_codes", []).extend(
+                found.get("success_status_codes", [])
+            )
+            return view
+
         return decorate
 
     def doc(self, **options: Any) -> Callable[[View], View]:

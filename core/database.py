@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at a write lock that another process holds. A commit takes about 0.3 ms.
-LOCK_POLL_SECONDS = 0.0002
+LOCK_POLL_SECONDS = 0.001
 #: What PostgreSQL says while it is a standby (SQLSTATE read_only_sql_transaction).
 READ_ONLY_SQLSTATE = "25006"
 #: Rows in one statement; more are sent in turns, which bounds the memory of a statement.

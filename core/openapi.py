@@ -73,6 +73,9 @@ class Api(flask_smorest.Api):
     def _register_error_handlers(self) -> None:
         """Leave errors to `core.web`."""
 
+    def _register_responses(self) -> None:
+        """Leave out smorest's error answers: each blueprint documents its own."""
+
 
 def name_schema(schema: Any) -> str:
     """Return a schema's name in the document: its plugin's and its own, so two plugins may have an `Event` each."""

@@ -26,6 +26,13 @@ LATEST = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 
 #: Unix times from here on are milliseconds: as seconds it would be the year 5138.
 MILLISECONDS_FROM = 1e11
+#: What a Unix time in either unit may be, as JSON Schema says it.
+UNIX_TIME_BOUNDS = {
+    "anyOf": [
+        {"minimum": 0, "exclusiveMaximum": LATEST // SECOND},
+        {"minimum": int(MILLISECONDS_FROM), "exclusiveMaximum": LATEST // 1000},
+    ]
+}
 
 #: Calendar date, `T`, time and zone, in ISO 8601's extended format or in its basic one.
 _DATE_AND_TIME = re.compile(

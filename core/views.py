@@ -16,7 +16,7 @@ from core.errors import Unauthorized
 from core.evidence import outbox_length
 from core.fields import StrictInteger, StrictString
 from core.health import overall, run_checks
-from core.identity import caller, check_session_binding, demand, read_credential, require
+from core.identity import caller, check_session_binding, demand, read_credentials, require
 from core.metrics import CONTENT_TYPE
 from core.openapi import KEY_SECURITY, SESSION_PARAMETER
 from core.responses import json_response
@@ -271,8 +271,9 @@ def _operations() -> Blueprint:
         """Return counters, durations and queue lengths; no account or session is in them."""
         runtime = current()
         wanted: str = runtime.settings["SUBTEXT_METRICS_TOKEN"]
-        if wanted and not hmac.compare_digest(
-            (read_credential(request) or "").encode(), wanted.encode()
+        if wanted and not any(
+            hmac.compare_digest(offered.encode(), wanted.encode())
+            for offered in read_credentials(request)
         ):
             raise Unauthorized("Missing or invalid metrics token")
         text = runtime.metrics.render(

@@ -17,7 +17,7 @@ from flask import Flask, Response, g, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import PathConverter, RequestRedirect
 
 from core import errors
 from core.blueprints import Blueprint, ErrorRenderer, render_plain_error
@@ -61,10 +61,19 @@ _PER_REQUEST = ("identity", "allowance", "body")
 PREFLIGHT_SECONDS = 600
 
 
+class AnyPath(PathConverter):
+    """Match any text in a path, a slash in front too."""
+
+    regex = ".+?"
+    part_isolating = False  # it may span slashes, which werkzeug cannot see in the pattern
+
+
 def install(app: Flask, runtime: Runtime) -> None:
     """Put the web edge around an app."""
     app.json = OrjsonProvider(app)
-    app.url_map.merge_slashes = False  # a session id may hold two slashes in a row
+    # A session id may hold two slashes in a row, and begin with one.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = AnyPath
     if runtime.settings["SUBTEXT_PROXIES"]:
         count = runtime.settings["SUBTEXT_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
