@@ -112,10 +112,7 @@ def erase_session(account_id: int, session_id: str) -> int:
         session = lock_session(get_session(account_id, session_id).key)
         if session is None:
             raise NotFound("Session not found", session_id=session_id)
-        removed: int = sum(current().plugins.hook.erase_session(session=session))
-        removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
-        removed += Answer.delete().where(Answer.session_key == session.key).execute()
-        removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
+        removed = _remove(session)
         days: int = current().settings["SUBTEXT_TOMBSTONE_DAYS"]
         if days > 0:
             expires = clock.now() + days * clock.DAY
@@ -125,13 +122,25 @@ def erase_session(account_id: int, session_id: str) -> int:
                 conflict_target=[Tombstone.account, Tombstone.digest],
                 update={Tombstone.expires_at: expires},
             ).execute()
-        jobs = current().jobs
-        after_commit(lambda: jobs.drop(session_key=session.key))
+    return removed
+
+
+def _remove(session: Session) -> int:
+    """Remove a locked session from every plugin and from the core; return how many rows went."""
+    removed: int = sum(current().plugins.hook.erase_session(session=session))
+    removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
+    removed += Answer.delete().where(Answer.session_key == session.key).execute()
+    removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
+    jobs = current().jobs
+    after_commit(lambda: jobs.drop(session_key=session.key))
     return removed
 
 
 def erase_expired_sessions(limit: int = 500) -> int:
-    """Erase sessions that were not seen within the retention time; return how many. Off at 0 days."""
+    """Erase sessions that were not seen within the retention time; return how many. Off at 0 days.
+
+    They leave no tombstone: nobody asked to be forgotten, and a visitor who comes back is welcome.
+    """
     days: int = current().settings["SUBTEXT_RETENTION_DAYS"]
     if days <= 0:
         return 0
@@ -149,7 +158,7 @@ def erase_expired_sessions(limit: int = 500) -> int:
                 (key, before),
             )
             for account_id, session_id in still:
-                erase_session(account_id, session_id)
+                _remove(Session(key, account_id, session_id))
                 erased += 1
     return erased
 

@@ -62,9 +62,12 @@ PREFLIGHT_SECONDS = 600
 
 
 class AnyPath(PathConverter):
-    """Match any text in a path, a slash in front too."""
+    """Match any text in a path, line breaks and a slash in front too.
 
-    regex = ".+?"
+    Whatever id a session was given in a body, it is found, and erased, by its address.
+    """
+
+    regex = "(?s:.+?)"
     part_isolating = False  # it may span slashes, which werkzeug cannot see in the pattern
 
 

@@ -55,7 +55,7 @@ PROBLEM_TYPES = {
 }
 """What pydantic calls each fault; anything else is a `value_error`."""
 
-_NUMERIC = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+_NUMERIC = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?$"
 
 LAST_MOMENT = moments.from_text("2099-12-31T23:59:59.999999Z")
 

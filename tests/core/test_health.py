@@ -172,6 +172,18 @@ def test_plugins_have_their_say(
     assert readiness(app)["patient"] == (check.works, check.detail)
 
 
+def test_a_plugin_that_cannot_say_whether_it_is_ready_is_not(make_core: MakeApp) -> None:
+    class Failing:
+        @hookimpl
+        def check_health(self) -> list[Check]:
+            raise RuntimeError("no idea")
+
+    app = make_core(plugins={"failing": Failing()})
+
+    assert health(app) == (200, "degraded")
+    assert readiness(app)["failing"] == (False, "could not say whether it is ready")
+
+
 def test_many_watchers_cost_no_more_than_one(make_core: MakeApp) -> None:
     asked: list[int] = []
 

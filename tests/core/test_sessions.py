@@ -235,6 +235,8 @@ def test_sessions_past_the_retention_time_are_erased_and_others_stay(
         assert diary.erased == ["old"]
         assert find_session(account, "returning") is not None
         assert find_session(account, "new") is not None
+        # Retention is no erasure that somebody asked for: who comes back begins anew.
+        assert touch(account, "old").session_id == "old"
 
 
 def test_one_clean_up_erases_more_sessions_than_one_batch(

@@ -3,7 +3,7 @@
 schemathesis makes requests from the document, good ones and broken ones, and compares the answers with it. Here the
 run is short and the same every time. The long one, on both databases:
 
-    SUBTEXT_FUZZ_EXAMPLES=2000 pytest tests/openapi/test_fuzz.py
+    FUZZ_EXAMPLES=2000 pytest tests/openapi/test_fuzz.py
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from core.testing import MakeApp, MakeCaller
 
-EXAMPLES = int(os.environ.get("SUBTEXT_FUZZ_EXAMPLES", "0"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 #: Requests for each operation and kind of data in the short run.
-SHORT = 6
+SHORT = 10
 #: SQLite alone in the short run: what a request may be is decided before the database is asked.
 STORAGES = BOTH if EXAMPLES else BOTH[:1]
 CHECKS = [
