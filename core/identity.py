@@ -103,9 +103,9 @@ def _identify(
     for credential in offered:
         if (identity := authenticate(credential, credentials)) is not None:
             return identity
-    identity = current().plugins.hook.authenticate(request=request)
-    if identity is not None:
-        return identity
+    strangers: Identity | None = current().plugins.hook.authenticate(request=request)
+    if strangers is not None:
+        return strangers
     try:
         g.allowance = count_by_address()
     except RateLimited as error:

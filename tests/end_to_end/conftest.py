@@ -1,7 +1,8 @@
-"""The whole of Subtext as `python app.py` starts it: SQLite, Valkey, web and worker processes."""
+"""The whole of Subtext as `python app.py` starts it: on one machine, and with servers in place of what it embeds."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from core.processes import Tree
+from core.valkey import EmbeddedValkey
 from examples.demo.client import Client
 
 if TYPE_CHECKING:
@@ -49,10 +52,38 @@ def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     return condition()
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
-    with start_tree(tmp_path_factory.mktemp("tree")) as running:
+@pytest.fixture(scope="module", params=["embedded", "servers"])
+def tree(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tree]:
+    directory = tmp_path_factory.mktemp("tree")
+    if request.param == "embedded":
+        with start_tree(directory) as running:
+            yield running
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    with (
+        _database_of_its_own(server) as database,
+        EmbeddedValkey(directory / "valkey") as valkey,
+        Tree(
+            directory / "data",
+            environment={**ENVIRONMENT, "DATABASE_URL": database, "REDIS_URL": valkey.url},
+        ) as running,
+    ):
         yield running
+
+
+@contextlib.contextmanager
+def _database_of_its_own(server: str) -> Iterator[str]:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE end_to_end")
+        try:
+            # As platforms write it.
+            yield server.replace("postgresql://", "postgres://").replace(
+                "/postgres?", "/end_to_end?"
+            )
+        finally:
+            connection.execute("DROP DATABASE end_to_end WITH (FORCE)")
 
 
 @pytest.fixture

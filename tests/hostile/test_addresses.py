@@ -43,11 +43,15 @@ def test_whatever_id_a_session_has_it_is_read_and_erased_by_its_address(
         address = f"/v1/sessions/{quote(session_id, safe='')}"
         events = {"events": [{"type": "click"}]}
         answer = client.post(f"{address}/events", json=events, headers=caller.headers)
-        assert (answer.status_code, answer.json["session_id"]) == (200, session_id)
+        assert (answer.status_code, answer.get_json()["session_id"]) == (200, session_id)
         for view in ("mood", "timeline"):
             answer = client.get(f"{address}/{view}", headers=caller.headers)
-            assert (answer.status_code, answer.json["session_id"]) == (200, session_id)
-        assert client.delete(address, headers=caller.headers).json["session_id"] == session_id
+            assert (answer.status_code, answer.get_json()["session_id"]) == (200, session_id)
+        assert client.delete(address, headers=caller.headers).get_json() == {
+            "session_id": session_id,
+            "deleted": True,
+            "message": "Session data permanently erased.",
+        }
         assert client.get(f"{address}/mood", headers=caller.headers).status_code == 404
 
 
@@ -75,7 +79,7 @@ def test_queries_for_impossible_text_find_nothing(
 ) -> None:
     query = f"query={odd}&user_id={odd}&filter_field={odd}"
     metrics = client.get(f"/v1/search/metrics?{query}", headers=caller.headers)
-    assert (metrics.status_code, metrics.json["searches"]) == (200, 0)
+    assert (metrics.status_code, metrics.get_json()["searches"]) == (200, 0)
     with client.get(f"/v1/search/exports/ubi-queries?{query}", headers=caller.headers) as export:
         assert (export.status_code, export.data) == (200, b"")
 

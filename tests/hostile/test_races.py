@@ -200,7 +200,12 @@ def test_nothing_outlives_an_erasure_that_comes_amid_everything_else(
 
 
 def test_a_kept_answer_is_erased_with_its_session(client: Client) -> None:
-    sending = (client.ingest, client.feel, client.click, client.search)
+    sending: tuple[Callable[..., Any], ...] = (
+        client.ingest,
+        client.feel,
+        client.click,
+        client.search,
+    )
     for number, send in enumerate(sending):
         session = f"s{number}"
         assert client.feel(session).status_code == 200

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -23,7 +23,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 #: Where no answer is JSON with something in it.
 NULL = {"type": "null"}
 #: What each kind of caller shows, by how the address begins; the first that fits holds.
-SECURITY = (
+SECURITY: tuple[tuple[str, list[dict[str, list[str]]]], ...] = (
     ("/v1/keys/generate", []),
     ("/health", []),
     ("/livez", []),
