@@ -11,6 +11,8 @@ import gc
 import os
 import select
 import shutil
+import socket
+import struct
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +26,8 @@ from prometheus_client import multiprocess
 # Seconds in which a request, head and body, must have come: its thread waits for nobody longer.
 # Platforms' routers give up on an answer after 30 s too.
 REQUEST_SECONDS = 30
+# Seconds for which an answer waits until a client takes any of it; an export of many megabytes needs a reader.
+STALLED_SECONDS = 30
 
 
 class BoundedReader(SocketUnreader):  # type: ignore[misc]  # no types
@@ -43,7 +47,7 @@ class BoundedReader(SocketUnreader):  # type: ignore[misc]  # no types
 
 
 class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
-    """Serve in threads, and let no client's manner of sending hold one of them up.
+    """Serve in threads, and let no client's manner of sending or taking hold one of them up.
 
     gunicorn's own puts a connection back to wait for bytes although it has read some of the next request
     already, with the rest of a body that nobody wanted or from a client that pipelines (RFC 9112, 9.3.2): that
@@ -55,6 +59,9 @@ class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
         if conn.parser is None and not conn.cfg.is_ssl:
             conn.parser = get_parser(conn.cfg, conn.sock, conn.client)
             conn.parser.unreader = BoundedReader(conn.sock)
+            # The kernel's own limit: the socket stays a blocking one, which gunicorn and WebSockets rely on.
+            stalled = struct.pack("@ll", STALLED_SECONDS, 0)
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, stalled)
         super().enqueue_req(conn)
 
     def handle(self, conn: Any) -> Any:

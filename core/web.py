@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -128,8 +128,6 @@ def _begin() -> None:
 
 
 def _view() -> Any:
-    from flask import current_app
-
     return current_app.view_functions.get(request.endpoint or "")
 
 
@@ -205,8 +203,6 @@ _BY_STATUS: dict[int, type[errors.AppError]] = {
 
 
 def _renderer() -> ErrorRenderer:
-    from flask import current_app
-
     name = request.blueprint
     if name is None and isinstance(request.routing_exception, MethodNotAllowed):
         # The address belongs to somebody, only the method is wrong: answer in that API's shape.

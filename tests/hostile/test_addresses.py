@@ -42,7 +42,9 @@ def test_whatever_id_a_session_has_it_is_read_and_erased_by_its_address(
         assert client.post("/api/data/events", json=body, headers=token).status_code == 200
         address = f"/v1/sessions/{quote(session_id, safe='')}"
         events = {"events": [{"type": "click"}]}
-        answer = client.post(f"{address}/events", json=events, headers=caller.headers)
+        once = caller.headers | {"Idempotency-Key": "k" * 255}
+        for _ in range(2):
+            answer = client.post(f"{address}/events", json=events, headers=once)
         assert (answer.status_code, answer.get_json()["session_id"]) == (200, session_id)
         for view in ("mood", "timeline"):
             answer = client.get(f"{address}/{view}", headers=caller.headers)

@@ -1,4 +1,4 @@
-"""gunicorn as it is configured here, and clients that send as they like."""
+"""gunicorn as it is configured here, and clients that send and read as they like."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ PATIENCE = 20
 #: Answers POST without reading the body, and reads what PUT brings.
 APP = """
     def app(environ, start_response):
+        if environ["PATH_INFO"] == "/endless":
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return (b"x" * 65536 for _ in range(10_000_000))
         body = environ["wsgi.input"].read() if environ["REQUEST_METHOD"] == "PUT" else b""
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
         return [b"%4d" % len(body)]
@@ -34,7 +37,7 @@ APP = """
 #: The same configuration with little patience.
 HASTY = """
     exec(compile(open({path!r}).read(), {path!r}, "exec"))
-    REQUEST_SECONDS = 1
+    REQUEST_SECONDS = STALLED_SECONDS = 1
 """
 
 
@@ -131,5 +134,16 @@ def test_half_requests_hold_the_server_up_for_a_bounded_time(port: int, half: by
     with ExitStack() as stack:
         for _ in range(THREADS):
             stack.enter_context(closing(connect(port))).sendall(half)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize("port", ["hasty"], indirect=True)
+def test_clients_that_do_not_read_hold_the_server_up_for_a_bounded_time(port: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(THREADS):
+            client = stack.enter_context(closing(connect(port)))
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
             assert answer.status == 200
