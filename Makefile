@@ -21,7 +21,7 @@ run: $(VENV)/.run ## Run everything on this machine until Ctrl-C
 	@exec $(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (TESTS=tests/mood for some of them)
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS) $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and imports
 	$(BIN)/ruff check .

@@ -26,8 +26,9 @@ from prometheus_client import multiprocess
 # Seconds in which a request, head and body, must have come: its thread waits for nobody longer.
 # Platforms' routers give up on an answer after 30 s too.
 REQUEST_SECONDS = 30
-# Seconds for which an answer waits until a client takes any of it; an export of many megabytes needs a reader.
-STALLED_SECONDS = 30
+# Seconds for which one write waits until a client takes any of the answer. The buffers between the two let a few
+# such waits pass: who stops reading a long export was measured to hold its thread for about three times as long.
+STALLED_SECONDS = 10
 
 
 class BoundedReader(SocketUnreader):  # type: ignore[misc]  # no types

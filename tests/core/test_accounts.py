@@ -39,7 +39,8 @@ def test_nothing_in_the_database_holds_a_key(core_app: Flask, make_caller: MakeC
     assert caller.tenant.encode() in stored
     assert caller.key.encode() not in stored
     assert bytes.fromhex(caller.key[3:]) not in stored
-    assert caller.key[: accounts.PREFIX_LENGTH + 1].encode() not in stored
+    # Two more: the column behind the prefix may begin with a letter that could be the key's next digit.
+    assert caller.key[: accounts.PREFIX_LENGTH + 2].encode() not in stored
 
 
 @both
