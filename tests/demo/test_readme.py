@@ -80,7 +80,7 @@ def test_the_commands_print_what_the_readme_says(tmp_path: Path) -> None:
 
 def test_the_make_targets_it_names_exist() -> None:
     targets = set(re.findall(r"\bmake ([a-z]+)", README))
-    assert {"demo", "run", "setup", "lint"} <= targets
+    assert {"demo", "run", "test", "lint"} <= targets
     environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, env=environment, check=True)
 
