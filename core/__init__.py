@@ -49,23 +49,19 @@ from core.errors import (
     UnsupportedMediaType,
 )
 from core.evidence import Evidence, record_compact, record_evidence
-from core.fields import (
-    Choice,
-    StrictBoolean,
-    StrictDict,
-    StrictInteger,
-    StrictNumber,
-    StrictString,
-    Timestamp,
-    UnixTime,
-    unix_unit,
-)
+from core.fields import Choice, StrictBoolean, StrictDict, StrictInteger, StrictNumber, StrictString
 from core.health import Check
 from core.hookspecs import hookimpl, hookspec
 from core.identity import caller, check_session_binding, demand, require
 from core.jobs import Job, enqueue
 from core.limits import limit_by_address
-from core.openapi import KEY_SECURITY, OPTIONAL_KEY_SECURITY, TOKEN_SECURITY
+from core.openapi import (
+    IDEMPOTENCY_PARAMETER,
+    KEY_SECURITY,
+    OPTIONAL_KEY_SECURITY,
+    SESSION_PARAMETER,
+    TOKEN_SECURITY,
+)
 from core.reasons import reasons
 from core.responses import json_response, raw_json_response
 from core.runtime import VERSION, current, setting
@@ -81,16 +77,20 @@ from core.sessions import (
 )
 from core.settings import Setting, flag, words
 from core.timeline import TimelineEntry
+from core.times import UNIX_TIME_BOUNDS, Timestamp, UnixTime, unix_unit
 from core.web import request_id
 from core.wire import JSON_TYPES, BodyLimits
 
 __all__ = [
     "ANONYMOUS_TENANT",
+    "IDEMPOTENCY_PARAMETER",
     "JSON_TYPES",
     "KEY_SECURITY",
     "MAX_SESSION_ID_LENGTH",
     "OPTIONAL_KEY_SECURITY",
+    "SESSION_PARAMETER",
     "TOKEN_SECURITY",
+    "UNIX_TIME_BOUNDS",
     "VERSION",
     "AppError",
     "BadRequest",

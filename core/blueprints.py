@@ -12,7 +12,18 @@ from marshmallow import EXCLUDE, Schema, fields
 from webargs import missing
 from webargs.flaskparser import FlaskParser
 
-from core.errors import AppError, Invalid
+from core.errors import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    SessionErased,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from core.wire import (
     DEFAULT_LIMITS,
     JSON_TYPES,
@@ -23,6 +34,21 @@ from core.wire import (
 )
 
 ErrorRenderer = Callable[[AppError], Any]
+#: The plain error of each status that is the client's fault.
+_CLIENT_ERRORS: dict[int, type[AppError]] = {
+    error.status: error
+    for error in (
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        SessionErased,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+        Invalid,
+        RateLimited,
+    )
+}
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -30,6 +56,8 @@ class PlainErrorSchema(Schema):
     """The error body of the core's own routes."""
 
     error = fields.String(required=True, metadata={"description": "What is wrong, for a person."})
+    errors = fields.Dict(metadata={"description": "What is wrong, place by place."})
+    session_id = fields.String(metadata={"description": "The session that was asked for."})
     request_id = fields.String(metadata={"description": "What to name when asking for help."})
 
 
@@ -93,6 +121,17 @@ class Blueprint(flask_smorest.Blueprint):
         self.body_limits = body_limits
         self._prepare_doc_cbks.append(self._prepare_security_doc)
 
+    def add_url_rule(self, rule: str, *names: Any, **options: Any) -> None:
+        """Serve a view at an address; its name in the document is the blueprint's and its own."""
+        super().add_url_rule(rule, *names, **options)
+        endpoint = self._endpoints[-1]
+        methods = self._docs[endpoint].keys() - {"parameters"}
+        owner = "" if self.name.startswith("core_") else f"{self.name}_"
+        for method in methods:
+            verb = f"_{method}" if len(methods) > 1 else ""
+            documented = self._docs[endpoint][method].setdefault("manual_doc", {})
+            documented.setdefault("operationId", f"{owner}{endpoint}{verb}")
+
     # The next five are smorest's own, with types.
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
@@ -113,8 +152,20 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def alt_response(self, status_code: int, **options: Any) -> Callable[[View], View]:
-        """Document another answer of a view."""
-        decorate: Callable[[View], View] = super().alt_response(status_code, **options)
+        """Document another answer of a view, which is not wrapped for it: that would cost every request a call."""
+        document = super().alt_response(status_code, **options)
+
+        def decorate(view: View) -> View:
+            found = document(lambda: None)._apidoc  # noqa: SLF001 (where smorest keeps what it documents)
+            documented = vars(view).setdefault("_apidoc", {})
+            responses = documented.setdefault("response", {}).setdefault("responses", {})
+            for status, answers in found["response"]["responses"].items():
+                responses.setdefault(status, []).extend(answers)
+            documented.setdefault("success_status_codes", []).extend(
+                found.get("success_status_codes", [])
+            )
+            return view
+
         return decorate
 
     def doc(self, **options: Any) -> Callable[[View], View]:
@@ -130,7 +181,12 @@ class Blueprint(flask_smorest.Blueprint):
         example: Any = None,
         schema: type[Schema] | None = None,
     ) -> Callable[[View], View]:
-        """Document one error answer of a view, in this API's shape."""
+        """Document one error answer of a view, in this API's shape.
+
+        Without an example it is what the plain error of that status looks like, up to 499.
+        """
+        if example is None and status in _CLIENT_ERRORS:
+            example = self.render_error(_CLIENT_ERRORS[status]())
         options: dict[str, Any] = {} if example is None else {"example": example}
         return self.alt_response(
             status,

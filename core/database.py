@@ -26,7 +26,7 @@ from playhouse.pool import (
 )
 
 from core.errors import ConfigurationError, Unavailable
-from core.runtime import current_or_none
+from core.runtime import current, current_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at a write lock that another process holds. A commit takes about 0.3 ms.
-LOCK_POLL_SECONDS = 0.0002
+LOCK_POLL_SECONDS = 0.001
 #: What PostgreSQL says while it is a standby (SQLSTATE read_only_sql_transaction).
 READ_ONLY_SQLSTATE = "25006"
 #: Rows in one statement; more are sent in turns, which bounds the memory of a statement.
@@ -215,14 +215,15 @@ def transaction() -> Iterator[None]:
             del _work.callbacks[announced:]
             raise
         return
-    lock = getattr(db.obj, "write_lock", None)
+    database = current().database
+    lock = getattr(database, "write_lock", None)
     if lock is not None:
         # Before the lock: its holder must not wait for a connection of those who wait for the lock.
-        db.connect(reuse_if_open=True)
+        database.connect(reuse_if_open=True)
     callbacks: list[Callable[[], object]] = []
     _work.callbacks = callbacks
     try:
-        with lock.held() if lock is not None else contextlib.nullcontext(), db.atomic():
+        with lock.held() if lock is not None else contextlib.nullcontext(), database.atomic():
             yield
     finally:
         _work.callbacks = None
@@ -255,7 +256,8 @@ def insert_rows(
     fields = [model._meta.fields[name] for name in columns]  # noqa: SLF001 (peewee's documented metadata)
     table = model._meta.table_name  # noqa: SLF001
     names = ", ".join(f'"{field.column_name}"' for field in fields)
-    postgres = isinstance(db.obj, peewee.PostgresqlDatabase)
+    database = current().database
+    postgres = isinstance(database, peewee.PostgresqlDatabase)
     if postgres:
         arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
         source = f"SELECT * FROM unnest({arrays})"  # noqa: S608 (types of the model's fields)
@@ -267,7 +269,7 @@ def insert_rows(
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         part = rows[start : start + ROWS_PER_STATEMENT]
         with peewee.__exception_wrapper__:
-            cursor = db.cursor()
+            cursor = database.cursor()
             if postgres:
                 columns_of = zip(fields, zip(*part, strict=True), strict=True)
                 cursor.execute(statement, [_array(field, values) for field, values in columns_of])
@@ -306,9 +308,10 @@ def fetch_all(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]
 
     For the few reads on the accept path where building the query would cost more than running it.
     """
-    if isinstance(db.obj, peewee.PostgresqlDatabase):
+    database = current().database
+    if isinstance(database, peewee.PostgresqlDatabase):
         sql = sql.replace("%", "%%").replace("?", "%s")
-    return list(db.execute_sql(sql, parameters).fetchall())
+    return list(database.execute_sql(sql, parameters).fetchall())
 
 
 def row_lock() -> str:

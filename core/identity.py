@@ -70,13 +70,12 @@ def check_session_binding(session_id: str) -> None:
         raise Forbidden("Token is not valid for this session")
 
 
-def read_credential(req: Request) -> str | None:
-    """Return the key or token of a request, from `X-Api-Key` or `Authorization: Bearer`, or None."""
-    key = req.headers.get("X-Api-Key", "").strip()
-    if key:
-        return key
+def read_credentials(req: Request) -> list[str]:
+    """Return the keys and tokens of a request: `X-Api-Key` first, then `Authorization: Bearer`."""
     scheme, _, value = req.headers.get("Authorization", "").partition(" ")
-    return value.strip() or None if scheme.lower() == "bearer" else None
+    bearer = value if scheme.lower() == "bearer" else ""
+    offered = (req.headers.get("X-Api-Key", "").strip(), bearer.strip())
+    return [credential for credential in offered if credential]
 
 
 def authenticate(credential: str, credentials: Collection[str]) -> Identity | None:
@@ -100,18 +99,19 @@ def count_by_address(*purpose: str) -> Allowance | None:
 def _identify(
     credentials: Collection[str], anonymous_setting: str | None, message: str | None
 ) -> Identity:
-    credential = read_credential(request)
-    identity = authenticate(credential, credentials) if credential is not None else None
-    if identity is None:
-        identity = current().plugins.hook.authenticate(request=request)
-    if identity is not None:
-        return identity
+    offered = read_credentials(request)
+    for credential in offered:
+        if (identity := authenticate(credential, credentials)) is not None:
+            return identity
+    strangers: Identity | None = current().plugins.hook.authenticate(request=request)
+    if strangers is not None:
+        return strangers
     try:
         g.allowance = count_by_address()
     except RateLimited as error:
         raise RateLimited(
             "Too many requests without a valid credential", headers=error.headers
         ) from None
-    if credential is None and anonymous_setting and current().settings[anonymous_setting]:
+    if not offered and anonymous_setting and current().settings[anonymous_setting]:
         return anonymous_identity((anonymous_setting.split("_")[1].lower(),))
-    raise Unauthorized(message, missing=credential is None)
+    raise Unauthorized(message, missing=not offered)

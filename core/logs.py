@@ -58,3 +58,5 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Its debug lines are statements with their values: what clients sent.
+    logging.getLogger("peewee").setLevel(logging.INFO)

@@ -9,7 +9,9 @@ from apispec.ext.marshmallow import MarshmallowPlugin, resolver
 from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from core.answers import MAX_KEY_LENGTH
 from core.runtime import VERSION
+from core.sessions import MAX_SESSION_ID_LENGTH
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,12 +35,36 @@ SECURITY_SCHEMES: dict[str, dict[str, str]] = {
         "bearerFormat": "JWT",
         "description": "A token from `POST /v1/tokens` or from the operator's own sign-in.",
     },
+    "MetricsToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The operator's `SUBTEXT_METRICS_TOKEN`, where it is set.",
+    },
 }
 #: What routes ask for that take an API key in either form.
 KEY_SECURITY: list[dict[str, list[str]]] = [{"ApiKey": []}, {"BearerKey": []}]
 TOKEN_SECURITY: list[dict[str, list[str]]] = [{"Token": []}]
 #: What routes ask for that let requests without a credential in where a setting says so.
 OPTIONAL_KEY_SECURITY: list[dict[str, list[str]]] = [*KEY_SECURITY, {}]
+#: Parameters that several APIs have: for `Blueprint.route(parameters=…)` and `Blueprint.doc(parameters=…)`.
+SESSION_PARAMETER: dict[str, Any] = {
+    "in": "path",
+    "name": "session_id",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_SESSION_ID_LENGTH},
+    "description": "The client's own id of the session, percent-encoded.",
+}
+IDEMPOTENCY_PARAMETER: dict[str, Any] = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LENGTH,
+        "pattern": "^[ -~]+$",
+    },
+    "description": "The same key and body within 24 hours get the first answer again.",
+}
 
 DOCS_PATH = "/docs"
 DOCUMENT_PATH = "/openapi.json"
@@ -51,6 +77,9 @@ class Api(flask_smorest.Api):
 
     def _register_error_handlers(self) -> None:
         """Leave errors to `core.web`."""
+
+    def _register_responses(self) -> None:
+        """Leave out smorest's error answers: each blueprint documents its own."""
 
 
 def name_schema(schema: Any) -> str:

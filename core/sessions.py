@@ -17,6 +17,8 @@ from core.runtime import current
 
 #: Characters that a session id may have (the longest that the APIs' documents name).
 MAX_SESSION_ID_LENGTH = 256
+#: Microseconds by which `last_seen` may lag: retention counts days, and a write a minute is cheaper than one a batch.
+LAST_SEEN_RESOLUTION = clock.MINUTE
 # A row that is just being told is locked, and who tells it waits for the session: waiting for that row in turn would
 # be a deadlock. It drops the row itself when it finds the session gone.
 _DROP_OUTBOX = (
@@ -46,24 +48,28 @@ def check_session_id(session_id: object) -> str:
 
 
 def touch_session(account_id: int, session_id: str) -> Session:
-    """Return the session and mark it seen now; make it when it is new.
+    """Return the session and mark it seen, to within a minute; make it when it is new.
 
     Call inside a transaction. Raises SessionErased while a tombstone stands, Invalid for an impossible id.
     """
     check_session_id(session_id)
     seen = clock.now()
     rows = fetch_all(
-        "UPDATE core_session SET last_seen = ? WHERE account_id = ? AND session_id = ? RETURNING id",
-        (seen, account_id, session_id),
+        f"SELECT id, last_seen FROM core_session WHERE account_id = ? AND session_id = ?{row_lock()}",  # noqa: S608
+        (account_id, session_id),
     )
     if not rows:
         _refuse_erased(account_id, session_id, seen)
         rows = fetch_all(
             "INSERT INTO core_session (account_id, session_id, first_seen, last_seen) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (account_id, session_id) DO UPDATE SET last_seen = excluded.last_seen RETURNING id",
+            " ON CONFLICT (account_id, session_id) DO UPDATE SET last_seen = excluded.last_seen"
+            " RETURNING id, last_seen",
             (account_id, session_id, seen, seen),
         )
-    return Session(rows[0][0], account_id, session_id)
+    key, last_seen = rows[0]
+    if seen - last_seen > LAST_SEEN_RESOLUTION:
+        fetch_all("UPDATE core_session SET last_seen = ? WHERE id = ? RETURNING id", (seen, key))
+    return Session(key, account_id, session_id)
 
 
 def find_session(account_id: int, session_id: str) -> Session | None:
@@ -106,10 +112,7 @@ def erase_session(account_id: int, session_id: str) -> int:
         session = lock_session(get_session(account_id, session_id).key)
         if session is None:
             raise NotFound("Session not found", session_id=session_id)
-        removed: int = sum(current().plugins.hook.erase_session(session=session))
-        removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
-        removed += Answer.delete().where(Answer.session_key == session.key).execute()
-        removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
+        removed = _remove(session)
         days: int = current().settings["SUBTEXT_TOMBSTONE_DAYS"]
         if days > 0:
             expires = clock.now() + days * clock.DAY
@@ -119,13 +122,25 @@ def erase_session(account_id: int, session_id: str) -> int:
                 conflict_target=[Tombstone.account, Tombstone.digest],
                 update={Tombstone.expires_at: expires},
             ).execute()
-        jobs = current().jobs
-        after_commit(lambda: jobs.drop(session_key=session.key))
+    return removed
+
+
+def _remove(session: Session) -> int:
+    """Remove a locked session from every plugin and from the core; return how many rows went."""
+    removed: int = sum(current().plugins.hook.erase_session(session=session))
+    removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
+    removed += Answer.delete().where(Answer.session_key == session.key).execute()
+    removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
+    jobs = current().jobs
+    after_commit(lambda: jobs.drop(session_key=session.key))
     return removed
 
 
 def erase_expired_sessions(limit: int = 500) -> int:
-    """Erase sessions that were not seen within the retention time; return how many. Off at 0 days."""
+    """Erase sessions that were not seen within the retention time; return how many. Off at 0 days.
+
+    They leave no tombstone: nobody asked to be forgotten, and a visitor who comes back is welcome.
+    """
     days: int = current().settings["SUBTEXT_RETENTION_DAYS"]
     if days <= 0:
         return 0
@@ -143,7 +158,7 @@ def erase_expired_sessions(limit: int = 500) -> int:
                 (key, before),
             )
             for account_id, session_id in still:
-                erase_session(account_id, session_id)
+                _remove(Session(key, account_id, session_id))
                 erased += 1
     return erased
 

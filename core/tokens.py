@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ MIN_SECRET_BYTES = 32
 #: Seconds that a token issued here lives at most, and when nothing is asked for.
 MAX_TTL_SECONDS = 86_400
 DEFAULT_TTL_SECONDS = 3_600
+#: Tokens that one process remembers as checked.
+MAX_REMEMBERED_TOKENS = 10_000
 #: Seconds by which the clocks of issuer and server may differ.
 LEEWAY = timedelta(seconds=30)
 #: Media types that a token may say it has (RFC 7519, 5.1; RFC 9068, 2.1); most say `JWT` or nothing. One that was
@@ -102,12 +105,28 @@ def issue_token(
 
 
 def authenticate_token(token: str) -> Identity:
-    """Return who a token speaks for; raises Unauthorized when it does not hold, whatever is wrong with it."""
+    """Return who a token speaks for; raises Unauthorized when it does not hold, whatever is wrong with it.
+
+    A token that held is remembered by its digest until it expires: a browser sends the same one again and again, and
+    checking it costs more than the rest of a small request.
+    """
     if len(token) > MAX_TOKEN_BYTES:
         raise Unauthorized("Missing or invalid token")
+    digest = hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+    verified: dict[str, tuple[Identity, float]] = current().caches.setdefault("tokens", {})
+    identity, expires_at = verified.get(digest, (None, 0.0))
+    if identity is not None and time.time() < expires_at:
+        return identity
     claims = _verified_claims(token)
-    settings = current().settings
-    tenant = claims.get(settings["SUBTEXT_JWT_TENANT_CLAIM"])
+    identity = _identity(claims, digest[:16])
+    if len(verified) >= MAX_REMEMBERED_TOKENS:
+        verified.clear()
+    verified[digest] = (identity, claims["exp"])
+    return identity
+
+
+def _identity(claims: dict[str, Any], fingerprint: str) -> Identity:
+    tenant = claims.get(current().settings["SUBTEXT_JWT_TENANT_CLAIM"])
     scope = claims.get("scope", "")
     session_id = claims.get("sid")
     if (
@@ -120,7 +139,6 @@ def authenticate_token(token: str) -> Identity:
     account_id, plan = tenant_account(tenant)
     # A token is good for what tokens are for, whatever else its issuer wrote into it.
     scopes = frozenset(scope.split()) & frozenset(TOKEN_SCOPES)
-    fingerprint = hashlib.sha256(token.encode()).hexdigest()[:16]
     return Identity(account_id, tenant, plan, scopes, "token", session_id, fingerprint)
 
 

@@ -74,7 +74,11 @@ class EmbeddedValkey:
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path
         digest = hashlib.blake2b(os.fsencode(self.directory), digest_size=8).hexdigest()
-        return Path(tempfile.gettempdir()) / f"subtext-{os.getuid()}-{digest}" / SOCKET_NAME
+        name = f"subtext-{os.getuid()}-{digest}"
+        path = Path(tempfile.gettempdir(), name, SOCKET_NAME)
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+            return path
+        return Path("/tmp", name, SOCKET_NAME)  # noqa: S108 - made private, and refused unless it is ours
 
     @property
     def url(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import peewee
 from flask import Response, request
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 from playhouse.pool import MaxConnectionsExceeded
 
 from core import clock
@@ -16,9 +16,9 @@ from core.errors import Unauthorized
 from core.evidence import outbox_length
 from core.fields import StrictInteger, StrictString
 from core.health import overall, run_checks
-from core.identity import caller, check_session_binding, demand, read_credential, require
+from core.identity import caller, check_session_binding, demand, read_credentials, require
 from core.metrics import CONTENT_TYPE
-from core.openapi import KEY_SECURITY
+from core.openapi import KEY_SECURITY, SESSION_PARAMETER
 from core.responses import json_response
 from core.runtime import VERSION, current
 from core.sessions import MAX_SESSION_ID_LENGTH, get_session
@@ -30,6 +30,11 @@ from core.wire import JSON_TYPES
 class TokenRequestSchema(Schema):
     """What a token is asked for; everything has a default."""
 
+    class Meta:
+        """Ignore what is not known."""
+
+        unknown = EXCLUDE
+
     session_id = StrictString(
         allow_none=True,
         load_default=None,
@@ -38,7 +43,10 @@ class TokenRequestSchema(Schema):
     )
     scope = StrictString(
         load_default="ingest",
-        metadata={"description": "`ingest`, `stream`, or both separated by a space."},
+        metadata={
+            "description": "`ingest`, `stream`, or both separated by a space.",
+            "pattern": "^(ingest|stream)( (ingest|stream))*$",
+        },
     )
     ttl_seconds = StrictInteger(
         load_default=DEFAULT_TTL_SECONDS, metadata={"minimum": 1, "maximum": MAX_TTL_SECONDS}
@@ -103,6 +111,32 @@ class ReadinessSchema(HealthSchema):
     checks = fields.List(fields.Nested(CheckSchema), required=True)
 
 
+TOKEN_REQUEST = {"session_id": "sess_001", "scope": "ingest", "ttl_seconds": 3600}
+TOKEN = {
+    "token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0ZW5hbnQiOiJhY21lIn0.c2lnbmF0dXJl",
+    "token_type": "Bearer",
+    "scope": "ingest",
+    "expires_at": "2026-03-16T11:14:32.000Z",
+}
+TIMELINE = {
+    "session_id": "sess_001",
+    "entries": [
+        {
+            "at": "2026-03-16T10:14:32.120Z",
+            "source": "ingestion",
+            "kind": "event",
+            "data": {"eventType": "click", "targetSelector": "#checkout-btn"},
+        }
+    ],
+    "next_after": None,
+}
+
+
+def _readiness(status: str, detail: str) -> dict[str, Any]:
+    check = {"name": "database", "works": status == "ok", "detail": detail}
+    return {"status": status, "version": VERSION, "checks": [check]}
+
+
 def build_blueprints() -> list[Blueprint]:
     """Return the core's blueprints."""
     return [_token_routes(), _session_routes(), _operations()]
@@ -119,8 +153,8 @@ def _token_routes() -> Blueprint:
     routes.before_request(require(None))
 
     @routes.route("/v1/tokens", methods=["POST"])
-    @routes.arguments(TokenRequestSchema, required=False)
-    @routes.response(201, TokenSchema)
+    @routes.arguments(TokenRequestSchema, required=False, example=TOKEN_REQUEST)
+    @routes.response(201, TokenSchema, example=TOKEN)
     @routes.problem(400, "The body is no JSON, or the scope or the lifetime cannot be had.")
     @routes.problem(401)
     @routes.problem(403, "The key itself lacks the scope.")
@@ -149,9 +183,11 @@ def _session_routes() -> Blueprint:
     )
     routes.before_request(require("read"))
 
-    @routes.route("/v1/sessions/<path:session_id>/timeline", methods=["GET"])
+    @routes.route(
+        "/v1/sessions/<path:session_id>/timeline", methods=["GET"], parameters=[SESSION_PARAMETER]
+    )
     @routes.arguments(TimelineQuerySchema, location="query")
-    @routes.response(200, TimelineSchema)
+    @routes.response(200, TimelineSchema, example=TIMELINE)
     @routes.problem(401)
     @routes.problem(403)
     @routes.problem(404, "The account has no such session.")
@@ -189,7 +225,12 @@ def _operations() -> Blueprint:
 
     @routes.route("/health", methods=["GET"])
     @routes.response(200, HealthSchema, example={"status": "ok", "version": VERSION})
-    @routes.alt_response(503, schema=HealthSchema, description="The database cannot be written.")
+    @routes.alt_response(
+        503,
+        schema=HealthSchema,
+        description="The database cannot be written.",
+        example={"status": "down", "version": VERSION},
+    )
     def health() -> Response:
         """Say whether the server works: `ok`, `degraded` without queue or worker, `down` without database."""
         status = overall(run_checks())
@@ -198,14 +239,19 @@ def _operations() -> Blueprint:
         )
 
     @routes.route("/livez", methods=["GET"])
-    @routes.response(200, HealthSchema)
+    @routes.response(200, HealthSchema, example={"status": "ok", "version": VERSION})
     def livez() -> Response:
         """Say that the process answers; asks nothing else."""
         return json_response({"status": "ok", "version": VERSION})
 
     @routes.route("/readyz", methods=["GET"])
-    @routes.response(200, ReadinessSchema)
-    @routes.alt_response(503, schema=ReadinessSchema, description="Requests cannot be served.")
+    @routes.response(200, ReadinessSchema, example=_readiness("ok", "can be written"))
+    @routes.alt_response(
+        503,
+        schema=ReadinessSchema,
+        description="Requests cannot be served.",
+        example=_readiness("down", "cannot be written"),
+    )
     def readyz() -> Response:
         """Say check by check whether requests can be served."""
         checks = run_checks()
@@ -218,14 +264,16 @@ def _operations() -> Blueprint:
         return json_response(body, 503 if status == "down" else 200)
 
     @routes.route("/metrics", methods=["GET"])
+    @routes.doc(security=[{"MetricsToken": []}, {}])
     @routes.response(200, content_type="text/plain", description="Prometheus text format.")
     @routes.problem(401, "`SUBTEXT_METRICS_TOKEN` is set and was not given.")
     def metrics() -> Response:
         """Return counters, durations and queue lengths; no account or session is in them."""
         runtime = current()
         wanted: str = runtime.settings["SUBTEXT_METRICS_TOKEN"]
-        if wanted and not hmac.compare_digest(
-            (read_credential(request) or "").encode(), wanted.encode()
+        if wanted and not any(
+            hmac.compare_digest(offered.encode(), wanted.encode())
+            for offered in read_credentials(request)
         ):
             raise Unauthorized("Missing or invalid metrics token")
         text = runtime.metrics.render(

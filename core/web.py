@@ -13,11 +13,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import PathConverter, RequestRedirect
 
 from core import errors
 from core.blueprints import Blueprint, ErrorRenderer, render_plain_error
@@ -61,10 +61,22 @@ _PER_REQUEST = ("identity", "allowance", "body")
 PREFLIGHT_SECONDS = 600
 
 
+class AnyPath(PathConverter):
+    """Match any text in a path, line breaks and a slash in front too.
+
+    Whatever id a session was given in a body, it is found, and erased, by its address.
+    """
+
+    regex = "(?s:.+?)"
+    part_isolating = False  # it may span slashes, which werkzeug cannot see in the pattern
+
+
 def install(app: Flask, runtime: Runtime) -> None:
     """Put the web edge around an app."""
     app.json = OrjsonProvider(app)
-    app.url_map.merge_slashes = False  # a session id may hold two slashes in a row
+    # A session id may hold two slashes in a row, and begin with one.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = AnyPath
     if runtime.settings["SUBTEXT_PROXIES"]:
         count = runtime.settings["SUBTEXT_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
@@ -76,6 +88,8 @@ def install(app: Flask, runtime: Runtime) -> None:
             expose_headers=list(EXPOSED_HEADERS),
             max_age=PREFLIGHT_SECONDS,
             send_wildcard=True,
+            # Who names no origin is no browser across origins; a star is sent always, so that caches may keep it.
+            always_send="*" in origins,
         )
     app.before_request(_begin)
     app.after_request(_finish)
@@ -114,8 +128,6 @@ def _begin() -> None:
 
 
 def _view() -> Any:
-    from flask import current_app
-
     return current_app.view_functions.get(request.endpoint or "")
 
 
@@ -191,8 +203,6 @@ _BY_STATUS: dict[int, type[errors.AppError]] = {
 
 
 def _renderer() -> ErrorRenderer:
-    from flask import current_app
-
     name = request.blueprint
     if name is None and isinstance(request.routing_exception, MethodNotAllowed):
         # The address belongs to somebody, only the method is wrong: answer in that API's shape.

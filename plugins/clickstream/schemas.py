@@ -76,8 +76,6 @@ class ResultSchema(WireSchema):
 
     object_id = Text(required=True)
     rank = Rank(
-        allow_none=True,
-        load_default=None,
         metadata={
             "description": "A number or a numeric string; a position only where the ranks of the list are 1, 2, 3, …"
         },
@@ -159,9 +157,9 @@ class SessionQuerySchema(WireSchema):
 
     session_id = fields.String(required=True, error_messages={"required": FIELD_REQUIRED})
     events_after = fields.String(
-        load_default=None,
         metadata={
-            "description": "The `event_id` of the last event of the page before; the `Link` header has the address."
+            "minLength": 1,
+            "description": "The `event_id` of the last event of the page before; the `Link` header has the address.",
         },
     )
 
@@ -186,18 +184,11 @@ class BatchQuerySchema(WireSchema):
 class SelectionSchema(WireSchema):
     """Which searches count; irrelevant ones never do."""
 
-    start = QueryTime(
-        data_key="from", load_default=None, metadata={"description": "Searches from this time on."}
-    )
-    end = QueryTime(
-        data_key="to", load_default=None, metadata={"description": "Searches before this time."}
-    )
-    query = fields.String(
-        load_default=None, metadata={"description": "Searches for exactly this query."}
-    )
-    user_id = fields.String(load_default=None, metadata={"description": "Searches of this user."})
+    start = QueryTime(data_key="from", metadata={"description": "Searches from this time on."})
+    end = QueryTime(data_key="to", metadata={"description": "Searches before this time."})
+    query = fields.String(metadata={"description": "Searches for exactly this query."})
+    user_id = fields.String(metadata={"description": "Searches of this user."})
     filter_field = fields.String(
-        load_default=None,
         metadata={"description": "Searches whose payload filter looks at this field."},
     )
 

@@ -13,6 +13,7 @@ from core import (
     Blueprint,
     Outcome,
     caller,
+    find_session,
     idempotency_key,
     json_response,
     once,
@@ -21,7 +22,7 @@ from core import (
     require,
 )
 from plugins.clickstream import bodies, services
-from plugins.clickstream.documentation import common_problems, json_body
+from plugins.clickstream.documentation import common_problems, json_body, null_answer
 from plugins.clickstream.examples import CREATE, EVENTS, SESSION, SESSION_REF
 from plugins.clickstream.problems import render
 from plugins.clickstream.schemas import (
@@ -73,8 +74,8 @@ def _client_blueprint(name: str, prefix: str) -> Blueprint:
 
     @routes.route("/session", methods=["POST"])
     @routes.doc(requestBody=json_body(SessionCreateSchema, CREATE))
-    @routes.response(200, description="Stored, or known already: the JSON literal `null`.")
-    @common_problems(routes, body=True, window=True, erased=True)
+    @null_answer(routes, "Stored, or known already")
+    @common_problems(routes, body=True, once=True, erased=True)
     def create_session() -> Response:
         """Store a search and what was shown for it; repeated, the first body stays."""
         body = bodies.read_search()
@@ -104,9 +105,9 @@ def _client_blueprint(name: str, prefix: str) -> Blueprint:
 
     @routes.route("/session/events", methods=["POST"])
     @routes.doc(requestBody=json_body(EventsPushSchema, EVENTS))
-    @routes.response(200, description="Stored, repeats skipped: the JSON literal `null`.")
+    @null_answer(routes, "Stored, repeats skipped")
     @routes.problem(404, "The session is unknown, and `SUBTEXT_CLICKSTREAM_STRICT` is on.")
-    @common_problems(routes, body=True, window=True, erased=True)
+    @common_problems(routes, body=True, once=True, erased=True)
     def push_events() -> Response:
         """Store events of a session; an event is unique by its id within the session.
 
@@ -115,14 +116,17 @@ def _client_blueprint(name: str, prefix: str) -> Blueprint:
         session_id, events = bodies.read_events()
 
         def act() -> Outcome:
-            services.push_events(caller().account_id, session_id, events())
-            return Outcome(200, NULL)
+            account_id = caller().account_id
+            services.push_events(account_id, session_id, events())
+            session = find_session(account_id, session_id)
+            # So that the answer is erased with the session.
+            return Outcome(200, NULL, session.key if session is not None else None)
 
         return _once("clickstream.push", act)
 
     @routes.route("/session/irrelevant", methods=["POST"])
     @routes.doc(requestBody=json_body(SessionRefSchema, SESSION_REF))
-    @routes.response(200, description="Marked: the JSON literal `null`.")
+    @null_answer(routes, "Marked")
     @routes.problem(404, example={"detail": "Session with id=sess-123 not found"})
     @common_problems(routes, body=True)
     def mark_session_irrelevant() -> Response:

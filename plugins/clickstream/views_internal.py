@@ -18,7 +18,7 @@ from core import (
     require,
 )
 from plugins.clickstream import batches, bodies, services, training
-from plugins.clickstream.documentation import common_problems, json_body
+from plugins.clickstream.documentation import common_problems, json_body, null_answer
 from plugins.clickstream.examples import BATCH, RELEASE, RELEASED, SESSION_REF
 from plugins.clickstream.moments import MILLISECOND
 from plugins.clickstream.problems import render
@@ -54,7 +54,7 @@ def build_internal_blueprint(name: str, prefix: str, media_types: frozenset[str]
     @routes.doc(requestBody=json_body(ReleaseSchema, RELEASE))
     @routes.response(200, ReleaseAnswerSchema, example=RELEASED)
     @routes.problem(404, example={"detail": "There is no collecting batch"})
-    @common_problems(routes, body=True)
+    @common_problems(routes, body=True, once=True)
     def release_batch() -> Response:
         """Release the collecting batch; the same `release_id` gives the same batch again."""
         release_id = bodies.read_release_id()
@@ -88,7 +88,7 @@ def build_internal_blueprint(name: str, prefix: str, media_types: frozenset[str]
 
     @routes.route("/session/use-for-improvement", methods=["POST"])
     @routes.doc(requestBody=json_body(SessionRefSchema, SESSION_REF))
-    @routes.response(200, description="Marked: the JSON literal `null`.")
+    @null_answer(routes, "Marked")
     @routes.problem(404, example={"detail": "Session with id=sess-123 not found"})
     @common_problems(routes, body=True)
     def use_session_for_improvement() -> Response:

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from flask import Response
 
 
+EXPORT_TYPES = ("application/x-ndjson", "application/json", "text/plain")
+"""Media types of the built-in exports; `GET /exports` names each one's."""
+
+EXPORT_PARAMETER = {
+    "in": "path",
+    "name": "name",
+    "description": "One of the names that `GET /v1/search/exports` lists.",
+}
+
+
 def build_search_blueprint(name: str, prefix: str) -> Blueprint:
     """Build the routes of metrics and exports."""
     routes = Blueprint(
@@ -70,9 +80,10 @@ def build_search_blueprint(name: str, prefix: str) -> Blueprint:
         ]
         return json_response({"exports": known})
 
-    @routes.route("/exports/<name>", methods=["GET"])
+    @routes.route("/exports/<name>", methods=["GET"], parameters=[EXPORT_PARAMETER])
     @routes.arguments(ExportQuerySchema, location="query")
     @routes.response(200, description="The export.", content_type="application/x-ndjson")
+    @routes.doc(responses={200: {"content": {kind: {} for kind in EXPORT_TYPES}}})
     @routes.problem(404, example={"detail": "There is no export csv"})
     @common_problems(routes)
     def get_export(arguments: dict[str, Any], name: str) -> Response:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields, validate
 
-from core import StrictBoolean, StrictInteger, StrictString
+from core import UNIX_TIME_BOUNDS, StrictBoolean, StrictInteger, StrictString
 from plugins.clickstream import moments
 from plugins.clickstream.payloads import json_text
 
@@ -54,6 +54,8 @@ PROBLEM_TYPES = {
     NOT_A_QUERY_TIME: "value_error",
 }
 """What pydantic calls each fault; anything else is a `value_error`."""
+
+_NUMERIC = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?$"
 
 LAST_MOMENT = moments.from_text("2099-12-31T23:59:59.999999Z")
 
@@ -114,6 +116,7 @@ class CreatedAt(StrictInteger):
     }
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {**UNIX_TIME_BOUNDS, **kwargs.get("metadata", {})}
         super().__init__(allow_none=True, load_default=None, validate=ClientTime(), **kwargs)
 
 
@@ -125,6 +128,15 @@ class Rank(fields.Float):
         "parsing": NOT_PARSED,
         "special": NOT_FINITE,
     }
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Over `number`, which is what a Float says of itself.
+        kwargs["metadata"] = {
+            "type": ["number", "string"],
+            "pattern": _NUMERIC,
+            **kwargs.get("metadata", {}),
+        }
+        super().__init__(allow_none=True, load_default=None, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -186,6 +198,14 @@ class QueryTime(fields.Field[int]):
     """Take a time in a query string: ISO 8601, seconds or milliseconds; gives microseconds UTC."""
 
     default_error_messages = {"invalid": NOT_A_QUERY_TIME}  # noqa: RUF012
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {
+            "type": "string",
+            "anyOf": [{"format": "date-time"}, {"format": "date"}, {"pattern": "^[0-9]{1,13}$"}],
+            **kwargs.get("metadata", {}),
+        }
+        super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         text = str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugins.mood.observations import EVENT_TYPES
+from plugins.mood.rules import THRESHOLDS, Rules
 
 EVENTS = {
     "events": [
@@ -76,6 +77,15 @@ SETTINGS_CHANGE = {
     "thresholds": {"rage_click_window_ms": 800},
     "modality_weights": {"facial": 0},
     "adaptive": True,
+}
+SETTINGS = {
+    "thresholds": {name: getattr(Rules(), name) for name in THRESHOLDS},
+    "modality_weights": {"interaction": 1.0, "facial": 1.0, "voice": 1.0},
+    "adaptive": False,
+}
+KEY_MISMATCH = {
+    "error": "Idempotency-Key mismatch",
+    "message": "Idempotency-Key was used with a different request",
 }
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Missing or invalid API key"}
 UNKNOWN_TYPE = {

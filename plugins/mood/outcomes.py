@@ -6,7 +6,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from core import NotFound, Session, current, fetch_all, find_session, now
+from core import NotFound, Session, current, fetch_all, find_session, lock_session, now
 from plugins.mood.account_settings import account_settings
 from plugins.mood.adaptive import Choice, Outcomes, choose, wilson_interval
 from plugins.mood.models import MoodDecision, MoodFeedback
@@ -25,7 +25,9 @@ def give_feedback(
 
     Raises NotFound when the session has no mood.
     """
-    session = find_session(account_id, session_id)
+    found = find_session(account_id, session_id)
+    # Locked: what is stored must not outlive an erasure that comes at the same time.
+    session = lock_session(found.key) if found is not None else None
     rows = session and fetch_all(
         "SELECT mood FROM mood_state WHERE session_key = ? AND events + evidence > 0",
         (session.key,),

@@ -17,8 +17,9 @@ from core import (
 )
 from plugins.mood.observations import EVENT_TYPES
 from plugins.mood.problems import InvalidValue, MissingField, UnknownEventTypes
-from plugins.mood.rules import THRESHOLDS
-from plugins.mood.signals import MOODS, NEUTRAL, SUGGESTED_ACTIONS
+from plugins.mood.quota import DEFAULT_PLAN, PLAN_LIMITS
+from plugins.mood.rules import MAX_LIMIT, THRESHOLDS, WHOLE_THRESHOLDS
+from plugins.mood.signals import MAX_WEIGHT, MOODS, NEUTRAL, SUGGESTED_ACTIONS
 
 MAX_EVENTS = 1_000
 """Events in one request."""
@@ -66,6 +67,11 @@ class EventSchema(Schema):
 
 class EventsSchema(Schema):
     """A batch of events."""
+
+    class Meta:
+        """Ignore what the contract does not name."""
+
+        unknown = EXCLUDE
 
     events = fields.List(
         fields.Nested(EventSchema),
@@ -179,8 +185,20 @@ class KeyRequestSchema(Schema):
 
         unknown = EXCLUDE
 
-    customer_name = StrictString(required=True, min=1, max=MAX_NAME)
+    customer_name = StrictString(
+        required=True, min=1, max=MAX_NAME, metadata={"pattern": r"\S", "description": "Not blank."}
+    )
     email = StrictString(max=MAX_EMAIL, allow_none=True, load_default=None)
+    # Which plans there are is checked where keys are made: the answer has a shape of its own.
+    plan = fields.Raw(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "type": "string",
+            "enum": [*PLAN_LIMITS, None],
+            "description": f"Default: {DEFAULT_PLAN}.",
+        },
+    )
 
 
 class KeySchema(Schema):
@@ -194,14 +212,49 @@ class KeySchema(Schema):
     message = fields.String(required=True)
 
 
-class SettingsSchema(Schema):
-    """How moods are read for an account; in a change, null brings a default back."""
+def _threshold(name: str, *, optional: bool) -> fields.Field[Any]:
+    kind: type[fields.Field[Any]] = fields.Float
+    bounds = {"minimum": 0, "maximum": 1}
+    if name in WHOLE_THRESHOLDS:
+        kind, bounds = fields.Integer, {"minimum": 1, "maximum": MAX_LIMIT}
+    return kind(required=not optional, allow_none=optional, metadata=bounds)
 
-    thresholds = fields.Dict(
-        keys=fields.String(metadata={"enum": list(THRESHOLDS)}), values=fields.Float()
+
+def _thresholds(*, optional: bool) -> type[Schema]:
+    return Schema.from_dict({name: _threshold(name, optional=optional) for name in THRESHOLDS})
+
+
+class ThresholdsSchema(_thresholds(optional=False)):  # type: ignore[misc]  # made of a table
+    """The thresholds of the rules."""
+
+
+class ThresholdsChangeSchema(_thresholds(optional=True)):  # type: ignore[misc]  # made of a table
+    """Thresholds to change; null brings a default back."""
+
+
+_WEIGHT = {"minimum": 0, "maximum": MAX_WEIGHT}
+
+
+class SettingsSchema(Schema):
+    """How moods are read for an account."""
+
+    thresholds = fields.Nested(ThresholdsSchema, required=True)
+    modality_weights = fields.Dict(
+        keys=fields.String(), values=fields.Float(metadata=_WEIGHT), required=True
     )
-    modality_weights = fields.Dict(keys=fields.String(), values=fields.Float())
-    adaptive = fields.Boolean()
+    adaptive = fields.Boolean(required=True)
+
+
+class SettingsChangeSchema(Schema):
+    """What to change of the settings; null brings a default back."""
+
+    thresholds = fields.Nested(ThresholdsChangeSchema)
+    modality_weights = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(allow_none=True, metadata=_WEIGHT),
+        metadata={"description": "Of the modalities that the settings list."},
+    )
+    adaptive = fields.Boolean(allow_none=True)
 
 
 class ProblemSchema(Schema):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from core import (
+    IDEMPOTENCY_PARAMETER,
     KEY_SECURITY,
     MAX_SESSION_ID_LENGTH,
+    SESSION_PARAMETER,
     Blueprint,
     Forbidden,
     Invalid,
@@ -58,14 +60,18 @@ def build_blueprints() -> list[Blueprint]:
 
 
 def _add_session_routes(routes: Blueprint) -> None:
-    @routes.route(f"{SESSION_PATH}/events", methods=["POST"])
-    @routes.doc(requestBody=_body(schemas.EventsSchema, examples.EVENTS))
+    @routes.route(f"{SESSION_PATH}/events", methods=["POST"], parameters=[SESSION_PARAMETER])
+    @routes.doc(
+        requestBody=_body(schemas.EventsSchema, examples.EVENTS), parameters=[IDEMPOTENCY_PARAMETER]
+    )
     @routes.response(200, schemas.ReceiptSchema, example=examples.RECEIPT)
     @routes.problem(400, "One event is wrong: none is stored.", example=examples.UNKNOWN_TYPE)
     @_common_problems(routes)
     @_body_problems(routes)
     @routes.problem(410, "The session was erased.", example=examples.ERASED)
-    @routes.problem(422, "Idempotency-Key was used with another body.")
+    @routes.problem(
+        422, "Idempotency-Key was used with another body.", example=examples.KEY_MISMATCH
+    )
     def post_events(session_id: str) -> Response:
         """Store behavioural events and return the mood that follows from them."""
         events = read_events(request_json())
@@ -84,7 +90,7 @@ def _add_session_routes(routes: Blueprint) -> None:
 
         return _once(f"mood.events:{session_id}", act)
 
-    @routes.route(f"{SESSION_PATH}/mood", methods=["GET"])
+    @routes.route(f"{SESSION_PATH}/mood", methods=["GET"], parameters=[SESSION_PARAMETER])
     @routes.response(200, schemas.MoodSchema, example=examples.MOOD)
     @routes.problem(404, "Nothing is known of the session.", example=examples.NOT_FOUND)
     @_common_problems(routes)
@@ -92,14 +98,19 @@ def _add_session_routes(routes: Blueprint) -> None:
         """Return the mood of a session, why it was inferred, and what to do."""
         return json_response(services.read_mood(caller().account_id, session_id))
 
-    @routes.route(f"{SESSION_PATH}/feedback", methods=["POST"])
-    @routes.doc(requestBody=_body(schemas.FeedbackSchema, examples.FEEDBACK))
+    @routes.route(f"{SESSION_PATH}/feedback", methods=["POST"], parameters=[SESSION_PARAMETER])
+    @routes.doc(
+        requestBody=_body(schemas.FeedbackSchema, examples.FEEDBACK),
+        parameters=[IDEMPOTENCY_PARAMETER],
+    )
     @routes.response(200, schemas.FeedbackReceiptSchema, example=examples.FEEDBACK_RECEIPT)
     @routes.problem(400, example=examples.MISSING_ACTION)
     @routes.problem(404, "Nothing is known of the session.", example=examples.NOT_FOUND)
     @_common_problems(routes)
     @_body_problems(routes)
-    @routes.problem(422, "Idempotency-Key was used with another body.")
+    @routes.problem(
+        422, "Idempotency-Key was used with another body.", example=examples.KEY_MISMATCH
+    )
     def post_feedback(session_id: str) -> Response:
         """Record what came of an action that the mood triggered."""
         feedback = load(schemas.FeedbackSchema(), request_json())
@@ -118,7 +129,7 @@ def _add_session_routes(routes: Blueprint) -> None:
 
         return _once(f"mood.feedback:{session_id}", act)
 
-    @routes.route(SESSION_PATH, methods=["DELETE"])
+    @routes.route(SESSION_PATH, methods=["DELETE"], parameters=[SESSION_PARAMETER])
     @routes.response(200, schemas.DeletionSchema, example=examples.DELETION)
     @routes.problem(404, "Nothing is known of the session.", example=examples.NOT_FOUND)
     @_common_problems(routes)
@@ -147,15 +158,15 @@ def _add_analytics_routes(routes: Blueprint) -> None:
 
 def _add_settings_routes(routes: Blueprint) -> None:
     @routes.route("/v1/mood/settings", methods=["GET"])
-    @routes.response(200, schemas.SettingsSchema)
+    @routes.response(200, schemas.SettingsSchema, example=examples.SETTINGS)
     @_common_problems(routes)
     def get_settings() -> Response:
         """Return the thresholds and weights that hold for the account."""
         return json_response(describe_settings(caller().account_id))
 
     @routes.route("/v1/mood/settings", methods=["PATCH"])
-    @routes.doc(requestBody=_body(schemas.SettingsSchema, examples.SETTINGS_CHANGE))
-    @routes.response(200, schemas.SettingsSchema)
+    @routes.doc(requestBody=_body(schemas.SettingsChangeSchema, examples.SETTINGS_CHANGE))
+    @routes.response(200, schemas.SettingsSchema, example=examples.SETTINGS)
     @routes.problem(400, example=examples.INVALID_THRESHOLD)
     @_common_problems(routes)
     @_body_problems(routes)
@@ -180,6 +191,7 @@ def _key_routes() -> Blueprint:
     @routes.problem(400, example=examples.MISSING_CUSTOMER)
     @routes.problem(403, "This server gives keys on its command line only.")
     @routes.problem(429, "More than ten keys in an hour for one address.")
+    @routes.problem(503, "The database is away; try again.")
     @_body_problems(routes)
     @limit_by_address("10/hour")
     def generate_key() -> Response:

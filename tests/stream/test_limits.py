@@ -64,7 +64,7 @@ def test_a_third_stream_of_an_account_and_a_fourth_of_all_are_refused_and_http_g
         try:
             with house.connect(header=first) as client:
                 return bool(client.frame()["type"] == "session.ready")
-        except OSError:
+        except websocket.WebSocketException:
             return False
 
     assert eventually(has_room), "a stream that is over makes room"

@@ -17,16 +17,8 @@ from hypothesis import strategies as st
 from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from core.compiled import Doubtful, NotCompilable, compile_check
-from core.fields import (
-    Choice,
-    StrictBoolean,
-    StrictDict,
-    StrictInteger,
-    StrictNumber,
-    StrictString,
-    Timestamp,
-    UnixTime,
-)
+from core.fields import Choice, StrictBoolean, StrictDict, StrictInteger, StrictNumber, StrictString
+from core.times import Timestamp, UnixTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

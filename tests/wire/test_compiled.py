@@ -17,7 +17,8 @@ from marshmallow import (
 )
 
 from core.compiled import Code, Doubtful, NotCompilable, compile_check, validate_items
-from core.fields import StrictInteger, StrictNumber, StrictString, Timestamp
+from core.fields import StrictInteger, StrictNumber, StrictString
+from core.times import Timestamp
 
 
 class Point(Schema):

@@ -9,18 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields
 
-from core.fields import (
-    Choice,
-    StrictBoolean,
-    StrictDict,
-    StrictInteger,
-    StrictNumber,
-    StrictString,
-    Timestamp,
-    UnixTime,
-    unix_unit,
-)
+from core.fields import Choice, StrictBoolean, StrictDict, StrictInteger, StrictNumber, StrictString
 from core.reasons import reasons
+from core.times import Timestamp, UnixTime, unix_unit
 
 US = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

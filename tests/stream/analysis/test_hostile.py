@@ -33,8 +33,8 @@ pytestmark = pytest.mark.skipif(
 )
 #: Seconds in which everything here has its answer; the process is killed after that, and the test fails.
 DEADLINE = 45.0
-#: Bytes by which the asking process may grow.
-GROWTH = 48 * 1024 * 1024
+#: Bytes by which the process that asks may grow by one segment.
+GROWTH = 24 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +43,10 @@ def child() -> Iterator[AnalysisChild]:
         yield child
 
 
-@pytest.fixture(autouse=True)
-def flat() -> Iterator[None]:
-    """Hold the memory of the asking process against what it was."""
-    before = psutil.Process().memory_info().rss
-    yield
-    assert psutil.Process().memory_info().rss - before < GROWTH
-
-
 def judge(child: AnalysisChild, data: bytes) -> Observations | None:
     """Return what is seen, None for the error of media; the process has to survive it."""
-    pid = child.pid
+    pid, process = child.pid, psutil.Process()
+    before = process.memory_info().rss
     try:
         seen = child.analyze(data, DEADLINE)
     except (Unreadable, NoVideo):
@@ -61,6 +54,7 @@ def judge(child: AnalysisChild, data: bytes) -> Observations | None:
     assert child.pid == pid
     with suppress(Unreadable, NoVideo):
         assert math.isfinite(probe(data).duration)
+    assert process.memory_info().rss - before < GROWTH
     if seen is not None:
         assert 0 < seen.duration < 3600
         assert all(0 <= at <= seen.duration + 0.1 for at in seen.sampled)

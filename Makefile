@@ -1,0 +1,57 @@
+# `make help` lists the targets. PYTHON=python3.12 chooses the interpreter of the virtual environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo run test lint format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## Make .venv with everything that tests and linters need
+
+demo: $(VENV)/.run ## Start everything and replay simulated visitors (ONESHOT=1 ends by itself)
+	@exec $(BIN)/python -m examples.demo $(ARGS)
+
+run: $(VENV)/.run ## Run everything on this machine until Ctrl-C
+	@exec $(BIN)/python app.py $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests (TESTS=tests/mood for some of them)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS) $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types and imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict .
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure against a parse-only handler and a naive one
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove .venv and everything that tools leave behind; data/ stays
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are newer than the requirements they were made from, so an unchanged environment costs nothing.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$($(PYTHON) --version 2>/dev/null | head -n 1); \
+	  echo "Subtext needs Python 3.11 or newer; $(PYTHON) is $${found:-not there}." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $(VENV)/.run $@

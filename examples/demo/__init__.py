@@ -1,0 +1,1 @@
+"""The demo: simulated visitors of known intent, sent through every API of a real server."""

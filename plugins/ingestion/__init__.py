@@ -1,0 +1,1 @@
+"""Batches of raw signals: interaction events, facial frames, voice segments."""
