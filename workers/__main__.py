@@ -11,6 +11,8 @@ from core.errors import ConfigurationError
 from core.logs import configure_logging
 from workers.supervisor import Supervisor
 
+SCHEDULER = ["-m", "workers", "--only", "scheduler"]
+
 
 @click.command()
 @click.argument("queues", nargs=-1, metavar="[QUEUE[=PROCESSES]]...")
@@ -45,7 +47,8 @@ def main(
             run_worker(_single(queues), burst=burst)
         else:
             configure_logging(os.environ.get("SUBTEXT_LOG_LEVEL", "INFO"))
-            sys.exit(Supervisor(_commands(queues, concurrency, scheduler=not no_scheduler)).run())
+            companions = [] if no_scheduler else [SCHEDULER]
+            sys.exit(Supervisor(_commands(queues, concurrency), companions).run())
     except ConfigurationError as error:
         click.echo(f"workers: {error}", err=True)
         sys.exit(os.EX_CONFIG)
@@ -57,7 +60,7 @@ def _single(queues: tuple[str, ...]) -> str:
     return queues[0] if queues else "default"
 
 
-def _commands(queues: tuple[str, ...], concurrency: int, *, scheduler: bool) -> list[list[str]]:
+def _commands(queues: tuple[str, ...], concurrency: int) -> list[list[str]]:
     commands = []
     for text in queues or ("default",):
         queue, _, number = text.partition("=")
@@ -67,8 +70,6 @@ def _commands(queues: tuple[str, ...], concurrency: int, *, scheduler: bool) -> 
             raise click.UsageError(f"{text}: write QUEUE or QUEUE=PROCESSES, as in default=2")
         processes = int(number) if number else concurrency
         commands += [["-m", "workers", "--only", "worker", queue]] * processes
-    if scheduler:
-        commands.append(["-m", "workers", "--only", "scheduler"])
     return commands
 
 

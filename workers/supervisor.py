@@ -33,6 +33,7 @@ class _Place:
     started_at: float = 0.0
     start_at: float = 0.0
     failed_starts: int = 0
+    is_hopeless: bool = False
 
 
 @dataclass
@@ -41,10 +42,12 @@ class Supervisor:
 
     A process that ends is started again; at once when it ended well, with growing pauses when it
     failed right after its start, and after FAILED_STARTS of these in a row everything ends with 1.
-    A process that ends with `os.EX_CONFIG` ends everything with that: starting again cannot help.
+    A process that ends with `os.EX_CONFIG` is not started again, because that cannot help; the others go on, and
+    when none of `commands` is left, everything ends with that status. `companions` run beside them, and end with them.
     """
 
     commands: Sequence[Sequence[str]]
+    companions: Sequence[Sequence[str]] = ()
     stop_seconds: float = STOP_SECONDS
     _stopping: bool = field(default=False, init=False)
     _status: int = field(default=0, init=False)
@@ -53,10 +56,13 @@ class Supervisor:
         """Return the exit status once all processes have ended."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._request_stop)
-        places = [_Place(command) for command in self.commands]
+        serving = [_Place(command) for command in self.commands]
+        places = [*serving, *map(_Place, self.companions)]
         while not self._stopping:
             for place in places:
                 self._tend(place)
+            if all(place.is_hopeless for place in serving) and not self._stopping:
+                self._status, self._stopping = os.EX_CONFIG, True
             time.sleep(POLL_SECONDS)
         self._end([place.process for place in places if place.process is not None])
         return self._status
@@ -72,7 +78,7 @@ class Supervisor:
                 return
             place.process = None
             self._note_end(place, status, now)
-        if not self._stopping and now >= place.start_at:
+        if not (self._stopping or place.is_hopeless) and now >= place.start_at:
             place.started_at = now
             place.process = subprocess.Popen(  # noqa: S603 - this Python and our own arguments
                 [sys.executable, *place.command],
@@ -86,8 +92,8 @@ class Supervisor:
             return
         name = " ".join(place.command)
         if status == os.EX_CONFIG:
-            logger.error("%s cannot run as it is configured", name)
-            self._status, self._stopping = status, True
+            logger.error("%s cannot run as it is configured, and is not started again", name)
+            place.is_hopeless = True
             return
         quick = now - place.started_at < SHORT_LIFE
         place.failed_starts = place.failed_starts + 1 if quick else 0

@@ -13,9 +13,9 @@ from plugins.stream.faults import (
     MIN_SECONDS,
     TooShort,
 )
+from plugins.stream.rendering import EXAMPLE_ID
 
 CHANNEL: Final = "streamAnalyze"
-EXAMPLE_ID: Final = "5f0c6f0e-6f5e-4c1f-9a52-8f0e6d1f2b3a"
 EXAMPLE_TIME: Final = "2026-06-20T15:21:55.149561Z"
 
 REASONS: Final = (
@@ -99,7 +99,7 @@ def _client_messages() -> dict[str, Any]:
                 f"One segment of mp4, avi, mov, mkv, mpeg-ts, m2ts or webm, at least {MIN_SECONDS:g} s"
                 f" and at most {MAX_SEGMENT_BYTES // 1024**2} MiB. A self-contained file; or a timeslice of one"
                 " recording, whose header is in the first message, or before each; or a whole recording."
-                f" A continuation of {MIN_CONTINUATION_SECONDS:g} s or more is taken, a shorter one is joined to the next."
+                f" A continuation of {MIN_CONTINUATION_SECONDS:g} s or more is taken, a shorter one is joined."
             ),
             "payload": {"type": "string", "format": "binary"},
         },

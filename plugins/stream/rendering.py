@@ -5,26 +5,27 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flask import g
+from flask import has_request_context, request
 
-from core import AppError, json_response
 from plugins.stream.problems import error_id
 
 if TYPE_CHECKING:
-    from flask import Response
+    from core import AppError
 
 CORRELATION_HEADER = "X-Correlation-ID"
+EXAMPLE_ID = "5f0c6f0e-6f5e-4c1f-9a52-8f0e6d1f2b3a"
+"""What stands in documents for the id of a request."""
 
 
 def correlation_id() -> str:
     """Return the id of the current request: a UUID, on its answer and in every frame of its stream."""
-    if "correlation_id" not in g:
-        g.correlation_id = str(uuid.uuid4())
-    value: str = g.correlation_id
+    if not has_request_context():
+        return EXAMPLE_ID
+    value: str = request.environ.setdefault("subtext.correlation_id", str(uuid.uuid4()))
     return value
 
 
-def describe_error(error: AppError) -> dict[str, Any]:
+def render_error(error: AppError) -> dict[str, Any]:
     """Return the body of an error answer."""
     return {
         "error_id": error_id(error),
@@ -32,9 +33,3 @@ def describe_error(error: AppError) -> dict[str, Any]:
         "link": None,
         "message": error.message,
     }
-
-
-def render_error(error: AppError) -> Response:
-    """Return the answer that a request gets for an error."""
-    headers = {**error.headers, CORRELATION_HEADER: correlation_id()}
-    return json_response(describe_error(error), error.status, headers)

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 INCLUDED: Final = frozenset({"conversation_quality_overall", "conversation_quality_timeline"})
 
 
+def check_upload(account_id: int, data: bytes) -> None:
+    """Raise what is wrong with a file as far as can be seen without decoding it, or with the account's quota."""
+    try:
+        if sniff(data) is None:
+            raise NotAContainer
+        services.check_quota(account_id, measure(Segment(data)))
+    except AnalysisError as fault:
+        raise upload_error(fault) from fault
+
+
 def analyze_upload(  # noqa: PLR0913 - who, what, and where from
     account_id: int,
     session_id: str,
@@ -36,13 +46,7 @@ def analyze_upload(  # noqa: PLR0913 - who, what, and where from
     include: Iterable[str],
     answers: Answers,
 ) -> dict[str, Any]:
-    """Return what is found in a file; the errors of `plugins.stream.problems`, Unavailable when it takes too long."""
-    try:
-        if sniff(data) is None:
-            raise NotAContainer
-        services.check_quota(account_id, measure(Segment(data)))
-    except AnalysisError as fault:
-        raise upload_error(fault) from fault
+    """Return what is found in a file that was checked; Unavailable when that takes too long."""
     take = services.open_recording(account_id, session_id, correlation_id, services.UPLOAD)
     release_connection()
     interpreter = build_interpreter(include)

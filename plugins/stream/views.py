@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from core import (
     KEY_SECURITY,
+    SESSION_PARAMETER,
     TOKEN_SECURITY,
     Blueprint,
     PayloadTooLarge,
@@ -20,7 +21,7 @@ from core import (
     json_response,
     require,
 )
-from plugins.stream import schemas
+from plugins.stream import examples, schemas
 from plugins.stream.faults import MAX_SEGMENT_BYTES
 from plugins.stream.findings import read_session
 from plugins.stream.media import patient_redis
@@ -30,7 +31,7 @@ from plugins.stream.problems import (
 )
 from plugins.stream.rendering import CORRELATION_HEADER, correlation_id, render_error
 from plugins.stream.sockets import PATH, add_socket, switchboard, take_offered_credential
-from plugins.stream.uploads import analyze_upload
+from plugins.stream.uploads import analyze_upload, check_upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,11 @@ def _name_request(response: Response) -> Response:
 
 def _add_stream_route(routes: Blueprint) -> None:
     @routes.route(PATH, methods=["GET"])
-    @routes.problem(426, "Open it as a WebSocket: see `/docs/stream` and `/asyncapi.json`.")
+    @routes.problem(
+        426,
+        "Open it as a WebSocket: see `/docs/stream` and `/asyncapi.json`.",
+        example=render_error(UpgradeRequired()),
+    )
     @_common_problems(routes)
     def get_stream() -> Response:
         """Analyse live video over a WebSocket."""
@@ -88,7 +93,7 @@ def _add_upload_route(routes: Blueprint) -> None:
             "content": {"multipart/form-data": {"schema": schemas.UploadSchema}},
         }
     )
-    @routes.response(200, schemas.AnalysisSchema)
+    @routes.response(200, schemas.AnalysisSchema, example=examples.ANALYSIS)
     @routes.problem(400, "No file, no known container, or under 3 s.")
     @routes.problem(410, "The session was erased.")
     @routes.problem(413, "The file is over 32 MiB.")
@@ -100,12 +105,13 @@ def _add_upload_route(routes: Blueprint) -> None:
         session_id = session_id or identity.session_id or correlation_id()
         check_session_id(session_id)
         check_session_binding(session_id)
-        redis = patient_redis()
-        if redis is None:
-            raise Unavailable("Analysis needs a Redis: REDIS_URL is not set")
         board = switchboard()
         with board.place():
             data, include = _read_form()
+            check_upload(identity.account_id, data)
+            redis = patient_redis()
+            if redis is None:
+                raise Unavailable("Analysis needs a Redis: REDIS_URL is not set")
             found = analyze_upload(
                 identity.account_id,
                 session_id,
@@ -118,8 +124,10 @@ def _add_upload_route(routes: Blueprint) -> None:
 
 
 def _add_session_route(routes: Blueprint) -> None:
-    @routes.route("/v1/stream/sessions/<path:session_id>", methods=["GET"])
-    @routes.response(200, schemas.SessionSchema)
+    @routes.route(
+        "/v1/stream/sessions/<path:session_id>", methods=["GET"], parameters=[SESSION_PARAMETER]
+    )
+    @routes.response(200, schemas.SessionSchema, example=examples.SESSION)
     @routes.problem(404, "The account has no such session.")
     @_common_problems(routes)
     def get_session(session_id: str) -> Response:

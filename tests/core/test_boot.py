@@ -9,7 +9,7 @@ from core.testing import BOTH
 if TYPE_CHECKING:
     from core.testing import MakeApp
 
-ALL = ("ingestion", "clickstream", "mood")
+ALL = ("ingestion", "clickstream", "mood", "stream")
 
 
 @pytest.mark.parametrize("storage", BOTH, indirect=True)

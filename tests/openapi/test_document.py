@@ -34,6 +34,8 @@ SECURITY: tuple[tuple[str, list[dict[str, list[str]]]], ...] = (
     ("/api/v1/clickstream/", [{"ApiKey": []}, {"BearerKey": []}, {}]),
     ("/session", [{"ApiKey": []}, {"BearerKey": []}, {}]),
     ("/v1/search/", [{"ApiKey": []}, {"BearerKey": []}, {}]),
+    ("/v1/stream/", [{"ApiKey": []}, {"BearerKey": []}, {"Token": []}]),
+    ("/v1/upload/", [{"ApiKey": []}, {"BearerKey": []}, {"Token": []}]),
     ("/v1/", [{"ApiKey": []}, {"BearerKey": []}]),
 )
 #: The shape of errors, by how the address begins.
@@ -45,6 +47,8 @@ ERRORS = (
     ("/v1/tokens", "PlainError"),
     ("/metrics", "PlainError"),
     ("/v1/sessions/{session_id}/timeline", "PlainError"),
+    ("/v1/stream/", "StreamProblem"),
+    ("/v1/upload/", "StreamProblem"),
     ("/v1/", "MoodProblem"),
 )
 #: Answers that are no error, whatever their status.
@@ -71,7 +75,7 @@ def first_fit(table: tuple[tuple[str, Any], ...], path: str) -> Any:
 
 
 def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if "requestBody" in operation:
+    if "application/json" in operation.get("requestBody", {}).get("content", {}):
         yield "request", operation["requestBody"]["content"]["application/json"]
     for status, answer in operation["responses"].items():
         if "application/json" in answer.get("content", {}):
@@ -101,7 +105,7 @@ def test_every_route_of_every_plugin_is_in_it(app: Flask, document: dict[str, An
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert served == {(path, method) for path, method, _ in operations(document)}
-    for plugin in ("ingestion", "clickstream", "mood"):
+    for plugin in ("ingestion", "clickstream", "mood", "stream"):
         assert any(name.startswith(plugin) for name in app.blueprints), plugin
 
 

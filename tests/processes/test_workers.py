@@ -35,7 +35,18 @@ APP = """
 PLUGIN = """
     import os, time
     from pathlib import Path
-    from core import Job, fetch_all, hookimpl
+    from core import ConfigurationError, Job, fetch_all, hookimpl
+
+    class Unprepared:
+        def prepare_worker(self):
+            raise ConfigurationError("a model is missing: install it")
+
+        def close_worker(self):
+            pass
+
+    @hookimpl
+    def app_ready(app):
+        app.extensions["stream"] = Unprepared()
 
     def note(name, seconds=0.0):
         Path(f"{name}.started").write_text(str(os.getpid()))
@@ -215,6 +226,24 @@ def test_a_setting_that_does_not_exist_is_named(workers: Workers) -> None:
     process = workers.start(SUBTEXT_DATAA="x")
     assert process.wait(40) == os.EX_CONFIG
     assert "did you mean SUBTEXT_DATA?" in workers.read("stderr")
+
+
+def test_a_queue_whose_worker_cannot_be_prepared_says_why_and_the_others_go_on(
+    workers: Workers, broker: redis.Redis
+) -> None:
+    process = workers.start("default", "stream")
+    assert eventually(lambda: "is not started again" in workers.read("stderr"))
+    assert workers.read("stderr").count("a model is missing: install it") == 1
+    Queues(broker).put(NOTE, {"name": "quick"})
+    assert eventually(lambda: workers.read("quick.done"))
+    assert eventually(lambda: workers.read("periodic"))
+    process.terminate()
+    assert process.wait(40) == 0
+
+
+def test_workers_for_that_queue_alone_end(workers: Workers) -> None:
+    assert workers.start("stream").wait(40) == os.EX_CONFIG
+    assert "a model is missing: install it" in workers.read("stderr")
 
 
 @pytest.mark.parametrize("queue", ["default=0", "default=x", "=2", "default=-1", "default=²"])

@@ -47,7 +47,8 @@ def test_a_file_is_analysed_without_a_server_and_drawn(app: Flask, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("data", "code"), [(b"", "ih5004"), (b"no video" * 100, "ih5004"), (without_picture(), "ih5001")]
+    ("data", "code"),
+    [(b"", "ih5004"), (b"no video" * 100, "ih5004"), (without_picture(), "ih5001")],
 )
 def test_a_file_that_is_no_video_is_an_error_in_one_line(
     app: Flask, tmp_path: Path, data: bytes, code: str

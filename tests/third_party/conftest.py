@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "subtext-plugin-vitals"
 PACKAGE = "subtext_plugin_vitals"
-OTHERS = "ingestion,clickstream,mood"
+OTHERS = "ingestion,clickstream,mood,stream"
 #: Seconds that one command may take.
 PATIENCE = 240
 

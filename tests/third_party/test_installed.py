@@ -179,7 +179,7 @@ def test_deleting_a_session_removes_its_rows(make_app: MakeApp, make_caller: Mak
 
 
 @in_process
-@pytest.mark.parametrize("disabled", [("mood",), ("ingestion", "clickstream", "mood")])
+@pytest.mark.parametrize("disabled", [("mood",), ("ingestion", "clickstream", "mood", "stream")])
 def test_it_serves_without_the_plugin_whose_hook_it_implements(
     make_app: MakeApp, make_caller: MakeCaller, disabled: tuple[str, ...]
 ) -> None:

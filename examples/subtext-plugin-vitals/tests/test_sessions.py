@@ -155,7 +155,7 @@ def test_the_command_for_an_unknown_account_says_so(app: Flask) -> None:
 def test_the_plugin_works_while_the_others_are_disabled(
     make_app: MakeApp, make_caller: MakeCaller
 ) -> None:
-    app = make_app(SUBTEXT_PLUGINS_DISABLED=("ingestion", "clickstream", "mood"))
+    app = make_app(SUBTEXT_PLUGINS_DISABLED=("ingestion", "clickstream", "mood", "stream"))
     client, caller = app.test_client(), make_caller(app)
 
     send(client, caller)

@@ -40,9 +40,9 @@ class FaceFrame:
 
     `blendshapes` are 0 to 1 in the order of BLENDSHAPES. Angles are degrees: yaw positive toward the person's
     left, pitch positive up, roll positive toward their right shoulder. `gaze` is where the irises stand between
-    the eye's corners, (horizontal, vertical) in eye widths from the middle. `size` is the face's width and
-    `center` its middle, as shares of the frame. `expression` holds shares in the order of EXPRESSIONS, where it
-    was looked at.
+    the eye's corners, (horizontal, vertical) in eye widths from the middle, signed like yaw and pitch. `size` is
+    the face's width and `center` its middle, as shares of the frame. `expression` holds shares in the order of
+    EXPRESSIONS, where it was looked at.
     """
 
     at: float
