@@ -36,7 +36,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure against a parse-only handler and a naive one
+bench: $(VENV)/.dev ## Measure what requests and streams cost (ARGS="--only streams")
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove .venv and everything that tools leave behind; data/ stays

@@ -1,4 +1,4 @@
-"""The video that is streamed: 640 × 480, 30 pictures a second, VP8 and Opus, as browsers record it."""
+"""The video that is streamed: 640 x 480, 30 pictures a second, VP8 and Opus, as browsers record it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _face() -> list[Picture]:
         return []
     with av.open(str(path)) as film:
         # The picture is wider than what is wanted: its middle, with a face as large as in a call.
-        pictures = [frame.reformat(format="rgb24").to_ndarray() for frame in film.decode(video=0)]
+        pictures = [
+            np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in film.decode(video=0)
+        ]
     return [_fill(picture) for picture in pictures]
 
 
@@ -78,8 +80,7 @@ def _fill(picture: Picture) -> Picture:
     frame = av.VideoFrame.from_ndarray(
         np.ascontiguousarray(picture[:, left : left + wanted]), "rgb24"
     )
-    filled: Picture = frame.reformat(WIDTH, HEIGHT).to_ndarray()
-    return filled
+    return np.asarray(frame.reformat(WIDTH, HEIGHT).to_ndarray(), np.uint8)
 
 
 def _scene() -> Iterator[Picture]:

@@ -1,4 +1,4 @@
-"""The figures as a table, and in the page that shows them."""
+"""The figures as tables, and in the page that shows them: a section for each part that is measured."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from benchmarks.intake import EVENTS_PER_BATCH, HANDLERS
 from benchmarks.moods import EVENTS_PER_POST, SHORT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.intake import Intake
     from benchmarks.moods import Moods
+    from benchmarks.streams import Streams
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- figures, written by python -m benchmarks -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures of {part}, written by python -m benchmarks -->"
+END = "<!-- end of figures of {part} -->"
 
 #: Times the CPU of reading the body alone that a stored batch may cost.
 MOST_OF_PARSING = 3.0
@@ -26,6 +30,14 @@ MOST_OF_PARSING = 3.0
 LEAST_OF_NAIVE = 5.0
 #: Times that a mood request in a long session may take of one in a short session.
 MOST_OF_SHORT = 1.2
+#: CPU seconds that a second of video may cost, without and with speech recognition.
+MOST_CPU, MOST_CPU_WITH_RECOGNITION = 0.13, 0.20
+#: Seconds from the arrival of a stream's first segment until something is said of it.
+MOST_LATENCY = 1.0
+#: Live streams that two cores must carry.
+LEAST_STREAMS = 8
+#: Times that a request may take while sockets wait; what counts as unharmed, with room for noise at a millisecond.
+MOST_OF_ALONE = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,31 +61,76 @@ class Aim:
         return f"| {self.what} | {self.value:.2f} | {sign} {self.bound:g} | {verdict} |"
 
 
-def aims(intake: Intake, moods: Moods) -> list[Aim]:
-    """Return the ratios that matter with their bounds."""
+def intake_aims(intake: Intake) -> list[Aim]:
+    """Return what a batch costs against the other handlers."""
     parse, api, naive = HANDLERS
     cpu = intake.seconds
     return [
         Aim("CPU of a stored batch / of parsing it", cpu[api] / cpu[parse], MOST_OF_PARSING, True),
         Aim("events per core / of the naive handler", cpu[naive] / cpu[api], LEAST_OF_NAIVE, False),
+    ]
+
+
+def mood_aims(moods: Moods) -> list[Aim]:
+    """Return what a long session costs against a short one."""
+    return [
         Aim("mood POST, long / short session", moods.ratio("POST"), MOST_OF_SHORT, True),
         Aim("mood GET, long / short session", moods.ratio("GET"), MOST_OF_SHORT, True),
     ]
 
 
-def render(intake: Intake, moods: Moods, *, command: str, date: str) -> str:
-    """Return all figures as Markdown."""
-    kilobytes = f"{intake.body_bytes / 1000:.1f}"
+def stream_aims(streams: Streams) -> list[Aim]:
+    """Return what live video costs; how much longer requests take is of the median."""
+    ratio = streams.asked_while.median / streams.asked_before.median
+    aims = [
+        Aim("CPU seconds a second of video", streams.cpu, MOST_CPU, True),
+        Aim("first finding, seconds", streams.latency.median, MOST_LATENCY, True),
+        Aim(f"live streams, {streams.workers} cores", streams.carried, LEAST_STREAMS, False),
+        Aim(f"request, while {streams.sockets} sockets wait / before", ratio, MOST_OF_ALONE, True),
+    ]
+    if streams.cpu_with_recognition is not None:
+        aims.insert(
+            1,
+            Aim(
+                "the same with speech recognition",
+                streams.cpu_with_recognition,
+                MOST_CPU_WITH_RECOGNITION,
+                True,
+            ),
+        )
+    return aims
+
+
+def render(tables: Sequence[str], aims: Sequence[Aim], *, command: str, date: str) -> str:
+    """Return the figures of a part as Markdown."""
     lines = [
         f"Measured {date} on {machine()}, with `{command}`.",
         "",
+        *tables,
+        "",
+        "| | measured | aim | |",
+        "|---|---:|---:|---|",
+        *(aim.row() for aim in aims),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def intake_table(intake: Intake) -> list[str]:
+    """Return what each handler costs."""
+    kilobytes = f"{intake.body_bytes / 1000:.1f}"
+    return [
         f"| {EVENTS_PER_BATCH} events, {kilobytes} kB | CPU µs a request | events a second per core |",
         "|---|---:|---:|",
         *(
             f"| {name} | {1e6 * intake.seconds[name]:,.0f} | {intake.events_per_core(name):,.0f} |"
             for name in HANDLERS
         ),
-        "",
+    ]
+
+
+def mood_table(moods: Moods) -> list[str]:
+    """Return what mood requests take."""
+    return [
         f"| mood request | {SHORT} events, ms | {moods.long:,} events, ms |",
         "|---|---:|---:|",
         *(
@@ -81,12 +138,38 @@ def render(intake: Intake, moods: Moods, *, command: str, date: str) -> str:
             f" | {1e3 * moods.seconds[what, moods.long]:.2f} |"
             for what, label in (("POST", f"POST of {EVENTS_PER_POST} events"), ("GET", "GET"))
         ),
-        "",
-        "| ratio | measured | aim | |",
-        "|---|---:|---:|---|",
-        *(aim.row() for aim in aims(intake, moods)),
     ]
-    return "\n".join(lines) + "\n"
+
+
+def stream_table(streams: Streams) -> list[str]:
+    """Return what live video takes."""
+    shown = (
+        "a real face" if streams.has_face else "no face: requirements-media.txt is not installed"
+    )
+    recognition = streams.cpu_with_recognition
+    before, during = streams.asked_before, streams.asked_while
+    rows = {
+        "CPU seconds of the analysis, a second of video": f"{streams.cpu:.3f}",
+        "the same with speech recognition": "not installed"
+        if recognition is None
+        else f"{recognition:.3f}",
+        "first finding after the first 3 s segment, median": f"{streams.latency.median:.2f} s",
+        "the same, 95th percentile": f"{streams.latency.slow:.2f} s",
+        f"live streams that {streams.workers} workers carry": f"{streams.carried}",
+        "memory of a worker with its child": f"{streams.worker_bytes / 1e6:.0f} MB",
+        "memory of a socket that waits": f"{streams.socket_bytes / 1e3:.0f} kB",
+        "a request, median and 95th percentile": f"{_milliseconds(before)} ms",
+        f"the same while {streams.sockets} sockets wait": f"{_milliseconds(during)} ms",
+    }
+    return [
+        f"| 640 x 480, 30 a second, {shown} | |",
+        "|---|---:|",
+        *(f"| {name} | {value} |" for name, value in rows.items()),
+    ]
+
+
+def _milliseconds(spread: tuple[float, float]) -> str:
+    return f"{1e3 * spread[0]:.2f}, {1e3 * spread[1]:.2f}"
 
 
 def machine() -> str:
@@ -106,10 +189,11 @@ def _processor() -> str:
     return platform.machine()
 
 
-def replace_figures(page: str, figures: str) -> str:
-    """Return the page with other figures between its two marks; ValueError when it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no marks for figures")
-    return f"{before}{BEGIN}\n{figures}{END}{after}"
+def replace_figures(page: str, part: str, figures: str) -> str:
+    """Return the page with other figures of a part between its two marks; ValueError when it has none."""
+    begin, end = BEGIN.format(part=part), END.format(part=part)
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no marks for figures of {part}")
+    return f"{before}{begin}\n{figures}{end}{after}"

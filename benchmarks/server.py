@@ -11,12 +11,13 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds until the server must answer, and until it must have ended.
@@ -24,6 +25,7 @@ PATIENCE = 30.0
 #: The kind of clock that counts a process's time on a CPU, user and system, in nanoseconds; the kernel's
 #: `CPUCLOCK_SCHED`, which `clock_getcpuclockid(3)` puts together with the process id.
 CPU_CLOCK = 2
+NOTHING: Mapping[str, str] = MappingProxyType({})
 #: Prints the credentials of an account of its own.
 PREPARE = """
 import orjson
@@ -46,26 +48,38 @@ class Server:
     pid: int
     key: str = field(repr=False)
     token: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
 
     def workers(self) -> list[int]:
         """Return the process ids of its web processes."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(child) for child in children]
+        return children(self.pid)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that its web processes have used, in user and system mode."""
-        return sum(_cpu_seconds(pid) for pid in self.workers())
+        return sum(cpu_seconds(pid) for pid in self.workers())
 
 
-def _cpu_seconds(pid: int) -> float:
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started, without theirs."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds, what it shares with others included."""
+    _, pages, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used, in user and system mode."""
     # /proc/<pid>/stat has the same in hundredths of a second, too coarse for a few hundred requests.
     return time.clock_gettime((~pid << 3) | CPU_CLOCK)
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Server]:
+def running(directory: Path, settings: Mapping[str, str] = NOTHING) -> Iterator[Server]:
     """Run a server whose data lies in a directory; it has ended when the block is left."""
-    environment = _environment(directory)
+    environment = {**_environment(directory), **settings}
     prepared = subprocess.run(
         [sys.executable, "-c", PREPARE], cwd=ROOT, env=environment, capture_output=True, check=False
     )
@@ -83,7 +97,24 @@ def running(directory: Path) -> Iterator[Server]:
         )
         try:
             _wait(process, port, directory / "server.log")
-            yield Server(port, process.pid, credentials["key"], credentials["token"])
+            yield Server(port, process.pid, credentials["key"], credentials["token"], environment)
+        finally:
+            _end(process)
+
+
+@contextlib.contextmanager
+def working(server: Server, queue: str, processes: int) -> Iterator[int]:
+    """Run workers of a queue beside a server, and give the process that watches over them."""
+    with (Path(server.environment["SUBTEXT_DATA"]) / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers", f"{queue}={processes}", "--no-scheduler"],
+            cwd=ROOT,
+            env=dict(server.environment),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield process.pid
         finally:
             _end(process)
 
