@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, render_template
+from markupsafe import Markup, escape
 
 from core import json_response
 from plugins.stream.asyncapi import ERRORS, build_document
@@ -31,6 +33,8 @@ def build_pages() -> Blueprint:
         static_url_path="/demo/stream/static",
     )
 
+    pages.add_app_template_filter(code_spans)
+
     @pages.after_request
     def secure(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = SECURITY_POLICY
@@ -50,3 +54,9 @@ def build_pages() -> Blueprint:
         return render_template("stream/demo.html")
 
     return pages
+
+
+def code_spans(text: str) -> Markup:
+    """Return a text as HTML, with what stands between backticks as code."""
+    # Escaped first: what the pattern adds is all the markup there is.
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704

@@ -88,3 +88,9 @@ def test_the_address_of_the_socket_says_so_to_those_who_come_by_http(app: Flask)
     document = client.get("/openapi.json").get_json()
     assert "426" in document["paths"]["/v1/stream/analyze"]["get"]["responses"]
     assert "/v1/upload/analyze" in document["paths"]
+
+
+def test_the_page_of_messages_shows_code_as_code(app: Flask) -> None:
+    page = app.test_client().get("/docs/stream").get_data(as_text=True)
+    assert "<code>Authorization: Bearer</code>" in page
+    assert "`" not in page
