@@ -179,9 +179,9 @@ class JobRegistry:
         """Return what all workers did, by job name; empty while there is no Redis."""
         return self._ask(lambda queues: queues.totals(), away={})
 
-    def worker_count(self) -> int | None:
-        """Return how many worker processes there are; None while there is no Redis."""
-        return self._ask(lambda queues: queues.worker_count(), away=None)
+    def worker_count(self, queue: str | None = None) -> int | None:
+        """Return how many worker processes there are, of one queue or of any; None while there is no Redis."""
+        return self._ask(lambda queues: queues.worker_count(queue), away=None)
 
     def _send(
         self, job: Job, unique: str | None, delay: float | None, kwargs: Mapping[str, Any]

@@ -145,9 +145,9 @@ class Queues:
         """Return how many jobs have failed for good and wait for somebody to look."""
         return sum(self._parked(name).count for name in self.names())
 
-    def worker_count(self) -> int:
-        """Return how many worker processes have shown themselves of late."""
-        keys = BaseWorker.all_keys(self.redis)
+    def worker_count(self, queue: str | None = None) -> int:
+        """Return how many worker processes, of one queue or of any, have shown themselves of late."""
+        keys = BaseWorker.all_keys(self.redis, None if queue is None else self._queue(queue))
         # The set of names keeps a worker that was killed; its own key has an expiry.
         return int(self.redis.exists(*keys)) if keys else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from core import SessionErased, Unavailable, release_connection, setting
+from core import SessionErased, Unavailable, current, release_connection, setting
 from plugins.stream import services
 from plugins.stream.analysis.containers import sniff
 from plugins.stream.analysis.errors import AnalysisError, NotAContainer
@@ -14,6 +14,7 @@ from plugins.stream.analysis.tracks import InvalidObservations
 from plugins.stream.analyzers import build_interpreter
 from plugins.stream.answers import Answer
 from plugins.stream.desk import Desk, measure
+from plugins.stream.jobs import QUEUE
 from plugins.stream.live import Erased, Refused
 from plugins.stream.mailbox import Mailbox
 from plugins.stream.problems import fault_with_code, upload_error
@@ -46,7 +47,9 @@ def analyze_upload(  # noqa: PLR0913 - who, what, and where from
     include: Iterable[str],
     answers: Answers,
 ) -> dict[str, Any]:
-    """Return what is found in a file that was checked; Unavailable when that takes too long."""
+    """Return what is found in a file that was checked; Unavailable when nobody can look, or it takes too long."""
+    if current().jobs.worker_count(QUEUE) == 0:
+        raise Unavailable("No worker for video is running: python -m workers stream")
     take = services.open_recording(account_id, session_id, correlation_id, services.UPLOAD)
     release_connection()
     interpreter = build_interpreter(include)

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stream.house import eventually
+from tests.stream.house import House, eventually
 from tests.stream.scripts import video, without_picture
 
 if TYPE_CHECKING:
-    from tests.stream.house import House
+    from pathlib import Path
+
+    import redis
+
+    from core.valkey import EmbeddedValkey
 
 BOUNDARY = "a-boundary-that-no-video-holds"
 
@@ -95,3 +99,14 @@ def test_what_is_no_form_has_no_file(house: House) -> None:
         "POST", "/v1/upload/analyze", b"x", Authorization="Bearer nonsense"
     )
     assert (status, body["error_id"]) == (401, "ih2001")
+
+
+def test_a_file_that_nobody_can_look_at_is_refused_at_once(
+    tmp_path: Path, valkey: EmbeddedValkey, broker: redis.Redis
+) -> None:
+    assert broker.ping()
+    with House(tmp_path, valkey.url) as house:
+        status, body, headers = upload(house, video(12.0))
+    assert status == 503
+    assert body["message"] == "No worker for video is running: python -m workers stream"
+    assert headers["Retry-After"]
