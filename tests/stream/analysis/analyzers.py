@@ -119,7 +119,7 @@ def _sockets() -> int:
     """Return the number of sockets that are open beside the one to the parent."""
     count = 0
     # By the kernel's list: a descriptor that was handed on may have a number beyond the limit.
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the list's own
-            count += os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
+            count += str(descriptor.readlink()).startswith("socket:")
     return count - 1
