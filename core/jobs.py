@@ -230,8 +230,3 @@ def run_job(name: str, kwargs: Mapping[str, Any], unique: str | None = None) -> 
         # Before the work, so that what changes while it runs is a new call.
         jobs.queues.unclaim(name, unique)
     jobs.run(name, **kwargs)
-
-
-def worker_count() -> int | None:
-    """Return how many worker processes the active app has; None while there is no Redis."""
-    return current().jobs.worker_count()

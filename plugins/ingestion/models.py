@@ -60,7 +60,7 @@ class EventRow(ItemRow):
     """An interaction.
 
     Its key is a digest: of the content (0 and above), which tells the time too, or of the `eventId`
-    (below 0), which alone must be unique. So the common row, without an id, is in one tree only,
+    (below 0), which alone must be unique. So the common row, without an id, is in one index only,
     which grows at its end: half the cost of a random key with an index on time beside it.
     """
 
