@@ -10,7 +10,7 @@ TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo run test lint format bench clean
+.PHONY: help setup demo run test soak lint format bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(VENV)/.run ## Run everything on this machine until Ctrl-C
 
 test: $(VENV)/.dev ## Run the tests (TESTS=tests/mood for some of them)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS) $(ARGS)
+
+soak: $(VENV)/.dev ## Run the long tests: crashes, outages and overload for an hour (ARGS="-k kill" for some)
+	$(BIN)/python -m pytest -m soak $(TESTS) $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and imports
 	$(BIN)/ruff check .
