@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+#: Inputs for each schema; `FUZZ_EXAMPLES=2000` looks longer.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 100)
 PLUGIN_SCHEMAS = sorted(ROOT.glob("plugins/*/schemas.py"))
 
 
@@ -216,7 +219,7 @@ SCHEMAS: list[type[Schema]] = [Size, Everything, Renamed, *plugin_schemas()]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(data=st.data())
 def test_the_compiled_check_accepts_only_what_marshmallow_loads_and_loads_the_same(
     schema: Any, data: st.DataObject
