@@ -10,7 +10,7 @@ TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo run test soak lint format bench clean
+.PHONY: help setup demo run test soak lint audit format bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(VENV)/.dev ## Check style, types and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict .
 	$(BIN)/lint-imports
+
+audit: $(VENV)/.dev ## Ask for known vulnerabilities of all packages (offline it says so, and goes on)
+	$(BIN)/python .ci/audit.py
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

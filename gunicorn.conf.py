@@ -7,8 +7,10 @@ GUNICORN_CMD_ARGS and the command line.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
+import logging  # noqa: TC003 - for one signature
 import os
 import select
 import shutil
@@ -21,7 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gunicorn.http import get_parser
+from gunicorn.http import get_parser, message
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidChunkSize, ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
@@ -32,6 +36,11 @@ REQUEST_SECONDS = 30
 # Seconds for which one write waits until a client takes any of the answer. The buffers between the two let a few
 # such waits pass: who stops reading a long export was measured to hold its thread for about three times as long.
 STALLED_SECONDS = 10
+# Bytes between two chunks, or behind the last one: a size with its extension, or trailers, which nobody reads.
+CHUNK_FRAMING_BYTES = 8 * 1024
+# Parameters of mallopt (malloc.h), and glibc's own first value of both, which a program that sets it keeps.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MALLOC_BYTES = 128 * 1024
 
 
 class BoundedReader(SocketUnreader):  # type: ignore[misc]  # no types
@@ -50,6 +59,29 @@ class BoundedReader(SocketUnreader):  # type: ignore[misc]  # no types
         return received
 
 
+class BoundedChunkedReader(ChunkedReader):  # type: ignore[misc]  # no types
+    """Read chunks with little between them: gunicorn's own copies all of that for each piece that comes."""
+
+    def read(self, size: int) -> bytes:
+        """Return what has come; who breaks the framing has sent the last request of the connection."""
+        try:
+            data: bytes = super().read(size)
+        except OSError:
+            # What follows is no place where a request begins (RFC 9112, 11.2).
+            self.req.force_close()
+            raise
+        return data
+
+    def get_data(self, unreader: Any, buf: Any) -> None:
+        """Read on; InvalidChunkSize when the end of what stands between chunks should long have come."""
+        if buf.tell() > CHUNK_FRAMING_BYTES:
+            raise InvalidChunkSize(b"too long")
+        super().get_data(unreader, buf)
+
+
+message.ChunkedReader = BoundedChunkedReader
+
+
 class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
     """Serve in threads, and let no client's manner of sending or taking hold one of them up.
 
@@ -58,8 +90,23 @@ class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
     request then waits until the connection times out.
     """
 
+    wsgi: Any
+    _waited = threading.local()
+
+    def load_wsgi(self) -> None:
+        """Load the app, and tell it of each request how long that waited for a thread."""
+        super().load_wsgi()
+        app, waited = self.wsgi, self._waited
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            environ["subtext.waited"] = getattr(waited, "seconds", 0.0)
+            return app(environ, start_response)
+
+        self.wsgi = serve
+
     def enqueue_req(self, conn: Any) -> None:
         """Hand a connection to a thread."""
+        conn.enqueued_at = time.monotonic()
         if conn.parser is None and not conn.cfg.is_ssl:
             conn.parser = get_parser(conn.cfg, conn.sock, conn.client)
             conn.parser.unreader = BoundedReader(conn.sock)
@@ -70,6 +117,7 @@ class BoundedThreadWorker(ThreadWorker):  # type: ignore[misc]  # no types
 
     def handle(self, conn: Any) -> Any:
         """Answer the next request of a connection, and those that have been read already."""
+        self._waited.seconds = time.monotonic() - conn.enqueued_at
         while True:
             reader = conn.parser.unreader if conn.parser is not None else None
             if isinstance(reader, BoundedReader):
@@ -131,8 +179,22 @@ if _metrics_are_ours:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="subtext-metrics-")
 
 
-def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Clear the counters of a run before, which a directory given from outside may hold."""
+def _forget_what_was_sent(record: logging.LogRecord) -> bool:
+    # Of a request that cannot be read gunicorn would log the line at fault: a path, a key, a piece of the body.
+    text, error = str(record.msg), record.exc_info[1] if record.exc_info else None
+    if text.startswith("Invalid request from"):
+        record.msg = ": ".join(text.split(": ", 2)[:2])
+    elif text.startswith("Error handling request"):
+        record.msg, record.args = "Error handling request", ()
+    if type(error).__module__ == ParseException.__module__:
+        record.msg, record.args = f"Invalid request: {type(error).__name__}", ()
+        record.exc_info = None
+    return True
+
+
+def on_starting(server: Any) -> None:
+    """Clear the counters of a run before, which a directory given from outside may hold; keep the log clean."""
+    server.log.error_log.addFilter(_forget_what_was_sent)
     directory = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in directory.glob("*.db"):
@@ -142,10 +204,19 @@ def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker that has loaded the app."""
     _close_sockets_on_sigterm(worker)
+    _give_memory_back()
     # What the app is made of lives as long as the worker: the garbage collector need not look at it in every round,
     # which each request would pay for with about a tenth of the accept path's time.
     gc.collect()
     gc.freeze()
+
+
+def _give_memory_back() -> None:
+    """Have the memory of large bodies given back to the system: glibc would keep as much for each thread, for good."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, MALLOC_BYTES)
+        mallopt(M_MMAP_THRESHOLD, MALLOC_BYTES)
 
 
 def _close_sockets_on_sigterm(worker: Any) -> None:
@@ -169,7 +240,7 @@ def worker_int(worker: Any) -> None:
 
 def _close_sockets(worker: Any) -> None:
     # Whatever extension has sockets open in this process can close them.
-    for extension in getattr(worker.wsgi, "extensions", {}).values():
+    for extension in getattr(worker.app.wsgi(), "extensions", {}).values():
         if (close := getattr(extension, "close_sockets", None)) is not None:
             close()
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
 from flask import current_app, g, request
+from flask_smorest.utils import deepupdate
 from marshmallow import EXCLUDE, Schema, fields
 from webargs import missing
 from webargs.flaskparser import FlaskParser
 
+from core.database import release_connection
 from core.errors import (
     AppError,
     BadRequest,
@@ -22,8 +25,10 @@ from core.errors import (
     RateLimited,
     SessionErased,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
 )
+from core.links import SESSION_MARK, link_to
 from core.wire import (
     DEFAULT_LIMITS,
     JSON_TYPES,
@@ -50,6 +55,11 @@ _CLIENT_ERRORS: dict[int, type[AppError]] = {
     )
 }
 View = TypeVar("View", bound=Callable[..., Any])
+#: Large bodies (`core.wire.LARGE_BYTES`) are worked on one after another in each process: a few of them at once would
+#: take a hundred times the memory that they took on the wire.
+_turn = threading.Semaphore()
+#: Seconds that one waits for its turn.
+TURN_SECONDS = 5.0
 
 
 class PlainErrorSchema(Schema):
@@ -169,8 +179,13 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def doc(self, **options: Any) -> Callable[[View], View]:
-        """Document anything else of a view, in OpenAPI's own words."""
-        decorate: Callable[[View], View] = super().doc(**options)
+        """Document anything else of a view, in OpenAPI's own words; the view is not wrapped for it either."""
+
+        def decorate(view: View) -> View:
+            documented = vars(view).setdefault("_apidoc", {})
+            deepupdate(documented.setdefault("manual_doc", {}), options)
+            return view
+
         return decorate
 
     def problem(
@@ -196,6 +211,24 @@ class Blueprint(flask_smorest.Blueprint):
             **options,
         )
 
+    def link(
+        self, status: int, operation: str, *, body: Any = None, **parameters: str
+    ) -> Callable[[View], View]:
+        """Document that an answer leads to another operation, by its id.
+
+        `parameters` and `body` say in runtime expressions (OpenAPI 3.1.1, 4.8.20.4) what of the request or the answer
+        goes into it. Answers about a session are linked with all that takes one by `about_session`.
+        """
+        link = link_to(operation, parameters, body)
+        return self.doc(responses={status: {"links": {operation: link}}})
+
+    def about_session(self, expression: str, status: int = 200) -> Callable[[View], View]:
+        """Document where an answer, or its request, has the id of a session that is now known.
+
+        It leads to every operation of every plugin that takes a `session_id` in its path or query.
+        """
+        return self.doc(**{SESSION_MARK: (status, expression)})
+
     def _prepare_security_doc(self, doc: dict[str, Any], _info: Any, **_: Any) -> dict[str, Any]:
         if self.security is not None:
             doc["security"] = self.security
@@ -210,9 +243,28 @@ def request_body() -> bytes:
     if "body" not in g:
         blueprint = _called_blueprint()
         check_media_type(request.headers.get("Content-Type", ""), blueprint.media_types)
-        g.body = read_body(request.stream, dict(request.headers), blueprint.body_limits)
+        # Nobody's way of sending keeps a connection from the others.
+        release_connection()
+        g.body = read_body(
+            request.stream,
+            dict(request.headers),
+            blueprint.body_limits,
+            before_large=_wait_for_turn,
+        )
     body: bytes = g.body
     return body
+
+
+def _wait_for_turn() -> None:
+    if not _turn.acquire(timeout=TURN_SECONDS):
+        raise Unavailable("Too many large bodies at once, try again")
+    g.has_turn = True
+
+
+def end_turn() -> None:
+    """Let the next large body in, when the request that ends had one."""
+    if g.pop("has_turn", False):
+        _turn.release()
 
 
 def request_json() -> Any:

@@ -19,11 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import peewee
-from playhouse.pool import (
-    MaxConnectionsExceeded,
-    PooledPostgresqlDatabase,
-    PooledSqliteDatabase,
-)
+from playhouse.pool import MaxConnectionsExceeded, PooledSqliteDatabase
 
 from core.errors import ConfigurationError, Unavailable
 from core.runtime import current, current_or_none
@@ -35,8 +31,14 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at a write lock that another process holds. A commit takes about 0.3 ms.
 LOCK_POLL_SECONDS = 0.001
+#: Seconds that one writer may have the lock, or wait for it as the first, before it counts as stuck …
+STUCK_SECONDS = 1.0
+#: … and writers of one process that then go on waiting. The connections and threads of the others are for who reads.
+STUCK_WRITERS = 8
 #: What PostgreSQL says while it is a standby (SQLSTATE read_only_sql_transaction).
 READ_ONLY_SQLSTATE = "25006"
+#: What it says of statements that took too long (query_canceled, lock_not_available).
+TIMEOUT_SQLSTATES = frozenset({"57014", "55P03"})
 #: Rows in one statement; more are sent in turns, which bounds the memory of a statement.
 ROWS_PER_STATEMENT = 5_000
 
@@ -72,22 +74,37 @@ class WriteLock:
     """Let one writer at a time into a SQLite file, in about the order they came.
 
     A thread lock inside the process and a POSIX advisory lock among processes, each waited for at most `timeout`
-    seconds. Raises Unavailable when it cannot be had in time.
+    seconds. Raises Unavailable when it cannot be had in time, at once when it is stuck and enough wait already.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
         self.path = path
         self.timeout = timeout
         self._threads = threading.Lock()
+        self._places = threading.Semaphore(STUCK_WRITERS)
+        self._since = float("inf")  # when the first in line came to be that
         self._file: int | None = None
         self._pid = 0
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock for the length of the block."""
+        has_place = self._places.acquire(blocking=False)
+        try:
+            if not has_place and time.monotonic() - self._since > STUCK_SECONDS:
+                raise Unavailable("The database is busy")
+            with self._first_in_line():
+                yield
+        finally:
+            if has_place:
+                self._places.release()
+
+    @contextlib.contextmanager
+    def _first_in_line(self) -> Iterator[None]:
         deadline = time.monotonic() + self.timeout
         if not self._threads.acquire(timeout=self.timeout):
             raise Unavailable("The database is busy")
+        self._since = time.monotonic()
         try:
             try:
                 descriptor = self._descriptor()
@@ -99,6 +116,7 @@ class WriteLock:
             finally:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
+            self._since = float("inf")
             self._threads.release()
 
     def _descriptor(self) -> int:
@@ -142,27 +160,10 @@ class SqliteDatabase(PooledSqliteDatabase):
         )
         self.write_lock = WriteLock(Path(f"{path}.lock"), timeout)
 
-
-class PostgresqlDatabase(PooledPostgresqlDatabase):
-    """PostgreSQL through psycopg 3, pooled, with bounded statements and lock waits."""
-
-    def __init__(self, url: str, *, pool: int, timeout: float) -> None:
-        from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict
-
-        try:
-            parameters: dict[str, Any] = dict(conninfo_to_dict(url))
-        except ProgrammingError:  # its message quotes the URL, and with it the password
-            raise ConfigurationError("DATABASE_URL is not a URL of PostgreSQL") from None
-        milliseconds = int(timeout * 1000)
-        options = f"-c statement_timeout={milliseconds * 6} -c lock_timeout={milliseconds}"
-        parameters["options"] = f"{options} {parameters.get('options', '')}".strip()
-        parameters.setdefault("connect_timeout", max(2, int(timeout)))
-        parameters.setdefault("application_name", "subtext")
-        name = parameters.pop("dbname", "")
-        super().__init__(
-            name, max_connections=pool, timeout=timeout, prefer_psycopg3=True, **parameters
-        )
+    def rollback(self) -> None:
+        """Take the transaction back, unless SQLite has: it does so itself when the disk is full or fails."""
+        if self.connection().in_transaction:
+            super().rollback()
 
 
 def open_database(
@@ -185,6 +186,8 @@ def open_database(
             raise ConfigurationError("SUBTEXT_SQLITE_SYNCHRONOUS must be FULL or NORMAL")
         return SqliteDatabase(path, pool=pool, timeout=timeout, synchronous=synchronous)
     if scheme in {"postgres", "postgresql"}:
+        from core.postgresql import PostgresqlDatabase  # psycopg is for those who use it
+
         rest = url.split("://", 1)[1]
         return PostgresqlDatabase(f"postgresql://{rest}", pool=pool, timeout=timeout)
     raise ConfigurationError(
@@ -225,6 +228,12 @@ def transaction() -> Iterator[None]:
     try:
         with lock.held() if lock is not None else contextlib.nullcontext(), database.atomic():
             yield
+    except peewee.OperationalError:
+        if lock is not None:
+            # On a disk that is read-only SQLite opens a file for reading, and such a connection never writes again.
+            database.manual_close()
+            database.close_idle()
+        raise
     finally:
         _work.callbacks = None
     for callback in callbacks:
@@ -330,9 +339,18 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     cause = getattr(error, "orig", None)
     if isinstance(error, peewee.OperationalError):
-        # SQLite calls a fault in the statement, or a table that is not there, operational too.
-        return getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+        # SQLite calls a fault in the statement, or a table that is not there, operational too. It also has no savepoint
+        # to go back to any more when it took everything back by itself, and that error hides its cause.
+        if getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            return True
+        hidden = cause.__context__ if cause is not None else None
+        return hidden is not None and is_unavailable(hidden)
     return getattr(cause, "sqlstate", None) == READ_ONLY_SQLSTATE
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Say whether PostgreSQL ended a statement because that took, or waited for a lock, too long."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in TIMEOUT_SQLSTATES
 
 
 def release_connection() -> None:

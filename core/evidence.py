@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from core import clock
-from core.database import after_commit, fetch_all, transaction
+from core.database import after_commit, fetch_all, is_timeout, is_unavailable, transaction
 from core.models import Outbox
 from core.runtime import current
 from core.sessions import Session, lock_session
@@ -29,6 +29,8 @@ DRAIN_JOB = "core.drain_outbox"
 MAX_ATTEMPTS = 5
 #: Microseconds until a failed row is tried again, doubled with each attempt.
 BACKOFF = 2 * clock.SECOND
+#: The last of these pauses.
+LONGEST_PAUSE = BACKOFF << (MAX_ATTEMPTS - 2)
 #: Rows that one run of the drain job handles before it lets other jobs in.
 ROWS_PER_RUN = 500
 #: A parked row is due this long after now: never, in practice, but still a number.
@@ -97,12 +99,17 @@ def drain_outbox(limit: int = ROWS_PER_RUN) -> int:
 
 
 def _next_row() -> Outbox | None:
-    query = (
-        Outbox.select()
-        .where(Outbox.due_at <= clock.now())
-        .order_by(Outbox.due_at, Outbox.id)
-        .limit(1)
-    )
+    moment = clock.now()
+    due = _first_row(Outbox.due_at <= moment)
+    if due is not None:
+        return due
+    # A row that is due later than any pause lasts was written before the clock was set back.
+    stranded = (Outbox.due_at > moment + LONGEST_PAUSE) & (Outbox.attempts < MAX_ATTEMPTS)
+    return _first_row(stranded)
+
+
+def _first_row(condition: Any) -> Outbox | None:
+    query = Outbox.select().where(condition).order_by(Outbox.due_at, Outbox.id).limit(1)
     if not hasattr(current().database, "write_lock"):
         # Several workers drain side by side, each with its own rows.
         query = query.for_update("FOR UPDATE SKIP LOCKED")
@@ -128,7 +135,10 @@ def _deliver(row: Outbox) -> int:
                     session=session, source=row.source, evidence=evidence
                 )
         except Exception as error:  # the fact boundary: one plugin's fault is not the others'
-            # When it was the database that failed, marking the row fails too, and nothing is counted.
+            # When it is the database that failed, no plugin is blamed: it may have taken back what the others wrote.
+            # Too slow a statement is the plugin's own, and must not hold up what comes after.
+            if is_unavailable(error) and not is_timeout(error):
+                raise
             logger.exception("evidence was not taken by plugin %s", name)
             failed[name] = f"{name}: {type(error).__name__}"
     if not failed:

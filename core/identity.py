@@ -8,6 +8,7 @@ from flask import g, request
 
 from core.accounts import Identity, anonymous_identity, authenticate_key
 from core.errors import Forbidden, RateLimited, Unauthorized
+from core.limits import counted_address
 from core.runtime import current
 from core.tokens import authenticate_token
 
@@ -93,7 +94,7 @@ def authenticate(credential: str, credentials: Collection[str]) -> Identity | No
 def count_by_address(*purpose: str) -> Allowance | None:
     """Count a request that nobody vouches for against its address's limit; raises RateLimited."""
     limits = current().limits
-    return limits.hit(limits.address, "address", *purpose, request.remote_addr or "")
+    return limits.hit(limits.address, "address", *purpose, counted_address(request.remote_addr))
 
 
 def _identify(

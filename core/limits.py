@@ -6,8 +6,10 @@ version 3), and `Retry-After` on 429 (RFC 6585).
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +31,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: The attribute in which `limit_by_address` leaves its mark on a view.
 MARK = "_subtext_address_limit"
+#: Bits of an IPv6 address that tell its network; the rest its owner chooses freely (RFC 4291, section 2.5.4).
+IPV6_NETWORK_BITS = 64
+#: An address with the port that some proxies write behind it.
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,22 @@ def parse_limit(name: str, text: str) -> RateLimitItem:
         return parse(text)
     except ValueError as error:
         raise ConfigurationError(f"{name}: {text!r} is not a limit such as 600/minute") from error
+
+
+def counted_address(address: str | None) -> str:
+    """Return what requests from an address are counted under: an IPv6 network, an IPv4 address without its port."""
+    text = address or ""
+    if found := _WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return str(ipaddress.IPv6Network((int(ip), IPV6_NETWORK_BITS), strict=False))
+        ip = ip.ipv4_mapped
+    return str(ip)
 
 
 def limit_by_address(limit: str) -> Callable[[F], F]:

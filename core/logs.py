@@ -39,7 +39,7 @@ class JsonFormatter(logging.Formatter):
             "time": clock.isoformat(int(record.created * clock.SECOND)),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
@@ -49,6 +49,14 @@ class JsonFormatter(logging.Formatter):
         except TypeError:  # lone surrogates, integers beyond 64 bits
             line = json.dumps(entry, default=repr, skipkeys=True)
         return redact(line)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError, OverflowError):
+        # Left to itself, logging would print the arguments as they are.
+        return f"{record.msg} (its arguments do not fit: {record.pathname}:{record.lineno})"
 
 
 def configure_logging(level: str) -> None:

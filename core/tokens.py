@@ -45,6 +45,8 @@ DATES = ("exp", "nbf", "iat")
 LATEST_DATE = 253_402_300_799
 #: Bits that an RSA key must have (RFC 7518, section 3.3).
 MIN_RSA_BITS = 2_048
+#: Three parts of base64url, and nothing that a lenient decoder would skip (RFC 7515, sections 2 and 7.1).
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 #: Checks that are done without a configured value.
 _OPTIONS: dict[str, Any] = {"require": ["exp"], "verify_aud": False}
 
@@ -110,9 +112,9 @@ def authenticate_token(token: str) -> Identity:
     A token that held is remembered by its digest until it expires: a browser sends the same one again and again, and
     checking it costs more than the rest of a small request.
     """
-    if len(token) > MAX_TOKEN_BYTES:
+    if len(token) > MAX_TOKEN_BYTES or _COMPACT.fullmatch(token) is None:
         raise Unauthorized("Missing or invalid token")
-    digest = hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+    digest = hashlib.sha256(token.encode()).hexdigest()
     verified: dict[str, tuple[Identity, float]] = current().caches.setdefault("tokens", {})
     identity, expires_at = verified.get(digest, (None, 0.0))
     if identity is not None and time.time() < expires_at:
@@ -154,7 +156,7 @@ def _verified_claims(token: str) -> dict[str, Any]:
         keys = current().caches["verification_keys"] = _read_keys(settings)
     try:
         header = jwt.get_unverified_header(token)
-        if str(header.get("typ", "")).lower() not in TYPES:
+        if str(header.get("typ", "")).lower() not in TYPES or not _is_utf8(token):
             raise Unauthorized("Missing or invalid token")
         algorithm, key_id = header.get("alg"), header.get("kid")
         for candidate in keys:
@@ -170,6 +172,12 @@ def _verified_claims(token: str) -> dict[str, Any]:
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         pass
     raise Unauthorized("Missing or invalid token")
+
+
+def _is_utf8(token: str) -> bool:
+    # Python's reader of JSON takes UTF-16 and UTF-32 too (RFC 8725, 3.7), which are invalid UTF-8 or have NULs.
+    parts = [jwt.utils.base64url_decode(part) for part in token.split(".")[:2]]
+    return all("\x00" not in part.decode() for part in parts)
 
 
 def _decode(token: str, key: VerificationKey, settings: Any) -> dict[str, Any]:

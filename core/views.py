@@ -188,6 +188,13 @@ def _session_routes() -> Blueprint:
     )
     @routes.arguments(TimelineQuerySchema, location="query")
     @routes.response(200, TimelineSchema, example=TIMELINE)
+    @routes.about_session("$response.body#/session_id")
+    @routes.link(
+        200,
+        "get_timeline",
+        session_id="$response.body#/session_id",
+        after="$response.body#/next_after",
+    )
     @routes.problem(401)
     @routes.problem(403)
     @routes.problem(404, "The account has no such session.")

@@ -10,24 +10,28 @@ import logging
 import re
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import PathConverter, RequestRedirect
 
 from core import errors
-from core.blueprints import Blueprint, ErrorRenderer, render_plain_error
+from core.blueprints import Blueprint, ErrorRenderer, end_turn, render_plain_error
 from core.database import is_unavailable, release_connection
-from core.limits import MARK
+from core.limits import MARK, counted_address
 from core.responses import OrjsonProvider, json_response
 from core.runtime import Runtime, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from werkzeug.wrappers import Response as ResponseValue
 
 logger = logging.getLogger("subtext.request")
 
@@ -55,6 +59,11 @@ ALLOWED_HEADERS = (
     "X-Api-Key",
     "X-Request-Id",
 )
+#: Seconds that a request may have waited for a thread, as gunicorn.conf.py says in `subtext.waited` of its environment.
+#: Who waited longer is told to come back: more is coming than can be answered, and clients do not wait for ever.
+LONGEST_WAIT_SECONDS = 2.0
+#: The blueprint that is answered however long it waited: being busy is not being ill.
+_ALWAYS_ANSWERED = "core_operations"
 #: What is remembered of one request.
 _PER_REQUEST = ("identity", "allowance", "body")
 #: Seconds for which a browser may remember a preflight answer.
@@ -83,7 +92,8 @@ def install(app: Flask, runtime: Runtime) -> None:
     if origins := _origins(runtime.settings["SUBTEXT_CORS_ORIGINS"]):
         CORS(
             app,
-            origins=origins,
+            # flask-cors takes the brackets of an IPv6 address for a pattern, too.
+            origins=[re.compile(rf"{re.escape(o)}\Z") if "[" in o else o for o in origins],
             allow_headers=list(ALLOWED_HEADERS),
             expose_headers=list(EXPOSED_HEADERS),
             max_age=PREFLIGHT_SECONDS,
@@ -92,7 +102,9 @@ def install(app: Flask, runtime: Runtime) -> None:
             always_send="*" in origins,
         )
     app.before_request(_begin)
+    app.before_request(_turn_away_late)
     app.after_request(_finish)
+    app.teardown_request(lambda _error: end_turn())
     app.teardown_appcontext(lambda _error: release_connection())
     app.register_error_handler(Exception, _answer_error)
 
@@ -114,7 +126,7 @@ def request_id() -> str:
     return value
 
 
-def _begin() -> None:
+def _begin() -> ResponseValue | None:
     for name in _PER_REQUEST:  # an app context may outlive a request: a command's, a test's
         g.pop(name, None)
     g.started = time.perf_counter()
@@ -123,8 +135,20 @@ def _begin() -> None:
     view = _view()
     if (limit := getattr(view, MARK, None)) is not None and request.method != "OPTIONS":
         g.allowance = current().limits.hit(
-            limit, "view", request.endpoint or "", request.remote_addr or ""
+            limit, "view", request.endpoint or "", counted_address(request.remote_addr)
         )
+    if isinstance(request.routing_exception, RequestRedirect):
+        # Relative, and with one slash in front: neither the Host header nor the path leads to another server.
+        target = urlsplit(request.routing_exception.new_url)
+        path = "/" + target.path.lstrip("/")
+        return redirect(urlunsplit(("", "", path, target.query, "")), HTTPStatus.PERMANENT_REDIRECT)
+    return None
+
+
+def _turn_away_late() -> None:
+    waited = request.environ.get("subtext.waited", 0.0)
+    if waited > LONGEST_WAIT_SECONDS and request.blueprint != _ALWAYS_ANSWERED:
+        raise errors.Unavailable("The server is busy, try again")
 
 
 def _view() -> Any:
@@ -134,6 +158,9 @@ def _view() -> Any:
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if "identity" in g:
+        # Shared caches spare what `Authorization` asked for (RFC 9111, 3.5), and know nothing of X-Api-Key.
+        response.headers.setdefault("Cache-Control", "no-store")
     if (allowance := g.get("allowance")) is not None:
         for name, value in allowance.headers().items():
             response.headers.setdefault(name, value)
@@ -161,8 +188,6 @@ def _finish(response: Response) -> Response:
 
 
 def _answer_error(error: Exception) -> Any:
-    if isinstance(error, RequestRedirect):
-        return error
     known = _as_app_error(error)
     if known.status >= 500 and not isinstance(known, errors.Unavailable):  # noqa: PLR2004 (HTTP's own line)
         logger.error("a request failed", exc_info=error, extra={"request_id": g.request_id})

@@ -14,13 +14,19 @@ import orjson
 from core.errors import MalformedBody, PayloadTooLarge, UnsupportedMediaType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 #: Bytes read and inflated at a time.
 CHUNK = 64 * 1024
 #: Members of one gzip body. A writer of 64 KiB blocks (bgzip) needs 128 for 8 MiB; each one costs
 #: a fresh window.
 MAX_GZIP_MEMBERS = 256
+#: Values of a body, counted by the signs that begin or part them. As objects they take 50 to 200 bytes each, so that
+#: 8 MiB of `{},`, which are 8 KiB on the wire, would be 200 MB and a second of everybody's time. An event of a few
+#: fields has 16 bytes of JSON for each.
+MAX_VALUES = 500_000
+#: Bytes over which a body is a large one: its values are counted, and it waits for its turn to be inflated.
+LARGE_BYTES = 1024 * 1024
 #: zlib's window size, plus 16 for the gzip wrapper (zlib manual, inflateInit2).
 GZIP_WINDOW = zlib.MAX_WBITS | 16
 
@@ -66,11 +72,13 @@ def read_json(
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the JSON value of `body`; MalformedBody when it is none."""
+    """Return the JSON value of `body`; MalformedBody when it is none, PayloadTooLarge over MAX_VALUES."""
     # RFC 8259, 8.1: a parser may ignore a byte order mark, and some clients' libraries write one.
     text = body.removeprefix(BOM)
     if not text or text.isspace():
         raise MalformedBody("The body is empty; it must be JSON")
+    if len(text) > LARGE_BYTES and sum(map(text.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise PayloadTooLarge(f"The body has more than {MAX_VALUES} values")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -88,9 +96,16 @@ def check_media_type(content_type: str, media_types: frozenset[str] | None = JSO
 
 
 def read_body(
-    stream: Readable, headers: Mapping[str, str], limits: BodyLimits = DEFAULT_LIMITS
+    stream: Readable,
+    headers: Mapping[str, str],
+    limits: BodyLimits = DEFAULT_LIMITS,
+    *,
+    before_large: Callable[[], object] = lambda: None,
 ) -> bytes:
-    """Return the body, inflated where `Content-Encoding` says gzip; it costs its caps at most."""
+    """Return the body, inflated where `Content-Encoding` says gzip; it costs its caps at most.
+
+    `before_large` is called once all of it has come, and before more than LARGE_BYTES of it are inflated.
+    """
     codings = [
         coding
         for part in headers.get("Content-Encoding", "").split(",")
@@ -104,8 +119,20 @@ def read_body(
     declared = headers.get("Content-Length", "")
     if declared.isdecimal() and int(declared[:20]) > limits.wire:
         raise _too_large(limits.wire, "on the wire")
-    chunks = _bounded(stream, limits.wire)
-    return _inflate(chunks, limits.inflated) if codings else b"".join(chunks)
+    chunks = list(_bounded(stream, limits.wire))
+    if declared.isdecimal() and sum(map(len, chunks)) < int(declared[:20]):
+        # RFC 9112, 8: what is there may be JSON by itself, and is not what was sent.
+        raise MalformedBody("The body ended before its time")
+    if not codings:
+        return b"".join(chunks)
+    pieces = []
+    size = 0
+    for piece in _inflate(chunks, limits.inflated):
+        if size <= LARGE_BYTES < size + len(piece):
+            before_large()
+        size += len(piece)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _bounded(stream: Readable, cap: int) -> Iterator[bytes]:
@@ -124,9 +151,8 @@ def _bounded(stream: Readable, cap: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _inflate(chunks: Iterator[bytes], cap: int) -> bytes:
-    """Inflate a gzip file of one or more members (RFC 1952, 2.2); zero bytes may pad its end."""
-    out: list[bytes] = []
+def _inflate(chunks: Iterable[bytes], cap: int) -> Iterator[bytes]:
+    """Inflate a gzip file of one or more members (RFC 1952, 2.2) piecewise; zero bytes may pad its end."""
     size = 0
     members = 0
     member = None
@@ -147,13 +173,12 @@ def _inflate(chunks: Iterator[bytes], cap: int) -> bytes:
             size += len(piece)
             if size > cap:
                 raise _too_large(cap, "once inflated")
-            out.append(piece)
+            yield piece
             data = member.unused_data if member.eof else member.unconsumed_tail
             if member.eof:
                 member = None
     if member is not None or not members:
         raise MalformedBody("The gzip body is cut short")
-    return b"".join(out)
 
 
 def _too_large(cap: int, where: str) -> PayloadTooLarge:

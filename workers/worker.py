@@ -13,7 +13,7 @@ from rq.worker import SimpleWorker
 
 from core.database import release_connection
 from core.errors import ConfigurationError
-from core.logs import configure_logging
+from core.logs import configure_logging, redact
 from core.queues import JsonSerializer, Queues
 from core.redis import open_redis
 from core.runtime import EXTENSION
@@ -56,7 +56,9 @@ class QueueWorker(SimpleWorker):
     SIGINT) lets the running job end and takes no other, however often it comes.
     """
 
-    max_connection_wait_time = 5.0  # seconds between two tries while Redis is away
+    max_connection_wait_time = (
+        REDIS_RETRY_SECONDS  # the longest pause between two tries while Redis is away
+    )
     log_result_lifespan = False
 
     def __init__(self, app: Flask, queue: str, redis: Redis) -> None:
@@ -92,6 +94,11 @@ class QueueWorker(SimpleWorker):
         except redis_client.RedisError as error:
             logger.warning("a run of %s was not counted: %s", name, error)
         return done
+
+    def handle_job_failure(self, job: Job, queue: Queue, *rest: Any, **details: Any) -> None:
+        """Keep how a job failed, without the credentials that its traceback may name."""
+        details["exc_string"] = redact(details.get("exc_string", ""))
+        super().handle_job_failure(job, queue, *rest, **details)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Take no more jobs. Nothing is raised: a job that was just taken must not be lost."""

@@ -156,10 +156,8 @@ def push_events(
             return len(fresh)
         results, outcome, is_irrelevant = stored[0]
         clean = [new.event for new in fresh]
-        if any(event.is_engagement for event in clean) and outcome in {
-            outcomes.OPEN,
-            outcomes.ABANDONED,
-        }:
+        # Whatever it was until now: of a search whose events came first the same is said.
+        if outcome != outcomes.ENGAGED and any(event.is_engagement for event in clean):
             _set_outcome(session.key, outcomes.ENGAGED)
         if not imported and not is_irrelevant and any(event.is_click for event in clean):
             positions = positions_of(Result(r["object_id"]) for r in orjson.loads(results))

@@ -47,6 +47,9 @@ MEDIA_TYPES = frozenset({"application/json", ""})
 
 NULL = b"null"
 
+SESSION_SENT = "$request.body#/session_id"
+"""Where the session's id is: the answers have nothing in them."""
+
 
 def build_blueprints() -> list[flask.Blueprint]:
     """Build the plugin's blueprints anew, so that each app has its own."""
@@ -75,6 +78,9 @@ def _client_blueprint(name: str, prefix: str) -> Blueprint:
     @routes.route("/session", methods=["POST"])
     @routes.doc(requestBody=json_body(SessionCreateSchema, CREATE))
     @null_answer(routes, "Stored, or known already")
+    @routes.about_session(SESSION_SENT)
+    @routes.link(200, f"{name}_push_events", body={"session_id": SESSION_SENT})
+    @routes.link(200, f"{name}_mark_session_irrelevant", body={"session_id": SESSION_SENT})
     @common_problems(routes, body=True, once=True, erased=True)
     def create_session() -> Response:
         """Store a search and what was shown for it; repeated, the first body stays."""
@@ -106,6 +112,7 @@ def _client_blueprint(name: str, prefix: str) -> Blueprint:
     @routes.route("/session/events", methods=["POST"])
     @routes.doc(requestBody=json_body(EventsPushSchema, EVENTS))
     @null_answer(routes, "Stored, repeats skipped")
+    @routes.about_session(SESSION_SENT)
     @routes.problem(404, "The session is unknown, and `SUBTEXT_CLICKSTREAM_STRICT` is on.")
     @common_problems(routes, body=True, once=True, erased=True)
     def push_events() -> Response:

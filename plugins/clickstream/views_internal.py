@@ -53,6 +53,7 @@ def build_internal_blueprint(name: str, prefix: str, media_types: frozenset[str]
     @routes.route("/batch/release", methods=["POST"])
     @routes.doc(requestBody=json_body(ReleaseSchema, RELEASE))
     @routes.response(200, ReleaseAnswerSchema, example=RELEASED)
+    @routes.link(200, f"{name}_get_batch_sessions", batch_id="$response.body#/batch_id")
     @routes.problem(404, example={"detail": "There is no collecting batch"})
     @common_problems(routes, body=True, once=True)
     def release_batch() -> Response:
@@ -76,6 +77,12 @@ def build_internal_blueprint(name: str, prefix: str, media_types: frozenset[str]
     @routes.route("/batch/sessions", methods=["GET"])
     @routes.arguments(BatchQuerySchema, location="query")
     @routes.response(200, BatchSessionsSchema, example=BATCH)
+    @routes.link(
+        200,
+        f"{name}_get_batch_sessions",
+        batch_id="$response.body#/batch_id",
+        after_number="$response.body#/last_number",
+    )
     @common_problems(routes)
     def get_batch_sessions(arguments: dict[str, Any]) -> Response:
         """Return sessions of a batch by `session_number`, strictly past `after_number`.

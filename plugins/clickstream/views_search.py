@@ -71,6 +71,7 @@ def build_search_blueprint(name: str, prefix: str) -> Blueprint:
 
     @routes.route("/exports", methods=["GET"])
     @routes.response(200, ExportersSchema, example=EXPORTS)
+    @routes.link(200, f"{name}_get_export", name="$response.body#/exports/0/name")
     @common_problems(routes)
     def list_exports() -> Response:
         """List the exports, those of other plugins included."""

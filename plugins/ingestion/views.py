@@ -197,6 +197,7 @@ def _documented(
         documented = routes.response(
             200, Answer, description="The batch was read; see `rejections`.", example=answer
         )(view)
+        documented = routes.about_session("$response.body#/data/sessionId")(documented)
         for status, description, message in _PROBLEMS:
             envelope = {"success": False, "data": None, "error": message, "metadata": None}
             documented = routes.problem(status, description, example=envelope)(documented)

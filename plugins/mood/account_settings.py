@@ -83,18 +83,22 @@ def change_settings(account_id: int, wanted: Any) -> dict[str, Any]:
     if not isinstance(wanted, dict):
         raise InvalidValue("body", "must be an object")
     with transaction():
-        rows = fetch_all("SELECT changes FROM mood_settings WHERE account_id = ?", (account_id,))
-        changes = _merged(orjson.loads(rows[0][0]) if rows else {}, wanted)
+        # Written to be read: so the row is there, and locked until the commit, and changes that come at once all hold.
+        [(before,)] = fetch_all(
+            "INSERT INTO mood_settings (account_id, changes) VALUES (?, '{}')"
+            " ON CONFLICT (account_id) DO UPDATE SET changes = mood_settings.changes"
+            " RETURNING changes",
+            (account_id,),
+        )
+        changes = _merged(orjson.loads(before), wanted)
         text = orjson.dumps(changes, option=orjson.OPT_SORT_KEYS).decode()
         try:
             _settings(text)
         except ValueError as error:
             raise InvalidValue("thresholds", str(error)) from error
         fetch_all(
-            "INSERT INTO mood_settings (account_id, changes) VALUES (?, ?)"
-            " ON CONFLICT (account_id) DO UPDATE SET changes = excluded.changes"
-            " RETURNING account_id",
-            (account_id, text),
+            "UPDATE mood_settings SET changes = ? WHERE account_id = ? RETURNING account_id",
+            (text, account_id),
         )
         enqueue(SWEEP_JOB, unique="sweep")
         return describe_settings(account_id)

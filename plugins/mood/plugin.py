@@ -29,7 +29,7 @@ def register_settings() -> Iterable[Setting]:
     return [
         Setting(
             "SUBTEXT_MOOD_CLOCK_SKEW",
-            3_600.0,
+            60.0,
             "Seconds that an event may lie ahead of the server's clock; later ones count at receipt.",
             parse_seconds,
         ),

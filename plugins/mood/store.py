@@ -10,6 +10,7 @@ import orjson
 from core import fetch_all, insert_rows, setting
 from plugins.mood.models import MoodEvent, MoodEvidence
 from plugins.mood.observations import FULL_STRENGTH, NATIVE, Observation
+from plugins.mood.rules import BUCKET, HORIZON_BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from core import Evidence
 
 MICROSECONDS = 1_000_000
+MEMORY = HORIZON_BUCKETS * BUCKET
+"""Microseconds after which what was observed is out of memory."""
 REFERENCES_PER_QUERY = 5_000
 """Values in one IN list; SQLite takes 32,766."""
 
@@ -75,13 +78,18 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
-def effective_time(sent_at: int, received: int) -> int:
-    """Return the time that counts: the sent one, unless it lies further ahead than clocks err.
+def effective_times(sent: Sequence[int], received: int) -> list[int]:
+    """Return the times that count of items that came together: the sent ones, unless a clock was ahead.
 
-    One event from the future would otherwise age everything else out of memory.
+    One item from the future would age everything else out of memory. Items that lie further ahead than clocks err
+    keep their distances: the last of them happened at its receipt, the others so long before as they say, but
+    within memory.
     """
-    ahead: float = setting("SUBTEXT_MOOD_CLOCK_SKEW")
-    return sent_at if sent_at <= received + ahead * MICROSECONDS else received
+    tolerated = received + setting("SUBTEXT_MOOD_CLOCK_SKEW") * MICROSECONDS
+    error = max(sent, default=received) - received
+    if received + error <= tolerated:
+        return list(sent)
+    return [at if at <= tolerated else max(at - error, received - MEMORY) for at in sent]
 
 
 def without_repeats(session_key: int, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -111,9 +119,9 @@ def store_events(
     before it in the batch, which keeps their order.
     """
     rows, observations = [], []
-    for index, event in enumerate(events):
-        sent_at = event.get("ts", received + index)
-        at = effective_time(sent_at, received)
+    sent = [event.get("ts", received + index) for index, event in enumerate(events)]
+    times = effective_times(sent, received)
+    for event, sent_at, at in zip(events, sent, times, strict=True):
         fields = {name: value for name, value in event.items() if name not in {"type", "ts", "id"}}
         rows.append(
             (
@@ -141,11 +149,10 @@ def store_evidence(
         (session_key, source),
         sorted(by_reference),
     )
+    fresh = [each for reference, each in by_reference.items() if reference not in known]
+    times = effective_times([each.at for each in fresh], received)
     rows, observations = [], []
-    for reference, each in by_reference.items():
-        if reference in known:
-            continue
-        at = effective_time(each.at, received)
+    for each, at in zip(fresh, times, strict=True):
         strength = _strength(each.strength)
         fields = each.fields or {}
         kept = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
@@ -153,7 +160,7 @@ def store_evidence(
             (
                 session_key,
                 source,
-                reference,
+                each.reference,
                 each.modality,
                 each.kind,
                 strength,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from core import Session, TimelineEntry, fetch_all
+from core import Session, TimelineEntry, fetch_all, isoformat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,17 @@ def _at(entry: TimelineEntry) -> int:
     return entry.at
 
 
+def _mark(sent_at: int, at: int) -> dict[str, str]:
+    """Say when an event that counts at another time says that it happened."""
+    return {} if sent_at == at else {"sent_at": isoformat(sent_at)}
+
+
 def _tracks(session_key: int, after: int, limit: int) -> Iterator[list[TimelineEntry]]:
     window = (session_key, after, limit)
     yield [
-        TimelineEntry(at, "mood", kind, orjson.loads(fields))
-        for at, kind, fields in fetch_all(
-            "SELECT at, kind, fields FROM mood_event"
+        TimelineEntry(at, "mood", kind, orjson.loads(fields) | _mark(sent_at, at))
+        for at, kind, fields, sent_at in fetch_all(
+            "SELECT at, kind, fields, sent_at FROM mood_event"
             " WHERE session_key = ? AND at > ? ORDER BY at, id LIMIT ?",
             window,
         )

@@ -65,6 +65,7 @@ def _add_session_routes(routes: Blueprint) -> None:
         requestBody=_body(schemas.EventsSchema, examples.EVENTS), parameters=[IDEMPOTENCY_PARAMETER]
     )
     @routes.response(200, schemas.ReceiptSchema, example=examples.RECEIPT)
+    @routes.about_session("$response.body#/session_id")
     @routes.problem(400, "One event is wrong: none is stored.", example=examples.UNKNOWN_TYPE)
     @_common_problems(routes)
     @_body_problems(routes)
@@ -92,6 +93,7 @@ def _add_session_routes(routes: Blueprint) -> None:
 
     @routes.route(f"{SESSION_PATH}/mood", methods=["GET"], parameters=[SESSION_PARAMETER])
     @routes.response(200, schemas.MoodSchema, example=examples.MOOD)
+    @routes.about_session("$response.body#/session_id")
     @routes.problem(404, "Nothing is known of the session.", example=examples.NOT_FOUND)
     @_common_problems(routes)
     def get_mood(session_id: str) -> Response:
@@ -104,6 +106,7 @@ def _add_session_routes(routes: Blueprint) -> None:
         parameters=[IDEMPOTENCY_PARAMETER],
     )
     @routes.response(200, schemas.FeedbackReceiptSchema, example=examples.FEEDBACK_RECEIPT)
+    @routes.about_session("$response.body#/session_id")
     @routes.problem(400, example=examples.MISSING_ACTION)
     @routes.problem(404, "Nothing is known of the session.", example=examples.NOT_FOUND)
     @_common_problems(routes)

@@ -94,6 +94,7 @@ def _add_upload_route(routes: Blueprint) -> None:
         }
     )
     @routes.response(200, schemas.AnalysisSchema, example=examples.ANALYSIS)
+    @routes.about_session("$request.query.session_id")
     @routes.problem(400, "No file, no known container, or under 3 s.")
     @routes.problem(410, "The session was erased.")
     @routes.problem(413, "The file is over 32 MiB.")
@@ -128,6 +129,7 @@ def _add_session_route(routes: Blueprint) -> None:
         "/v1/stream/sessions/<path:session_id>", methods=["GET"], parameters=[SESSION_PARAMETER]
     )
     @routes.response(200, schemas.SessionSchema, example=examples.SESSION)
+    @routes.about_session("$response.body#/session_id")
     @routes.problem(404, "The account has no such session.")
     @_common_problems(routes)
     def get_session(session_id: str) -> Response:

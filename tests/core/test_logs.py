@@ -75,6 +75,14 @@ def test_a_value_that_json_cannot_hold_does_not_break_the_line(value: Any) -> No
     assert line("odd", value=value, other="sm_" + "1" * 48)["other"] == "sm_[removed]"
 
 
+@pytest.mark.parametrize("message", ["%d", "%(name)s", "%s %s", "%y"])
+def test_a_record_that_does_not_fit_its_arguments_is_a_line_without_them(message: str) -> None:
+    found = line(message, "sm_" + "1" * 48)
+
+    assert found["message"].startswith(message)
+    assert "111" not in found["message"]
+
+
 def test_an_exception_is_in_the_line_without_its_secrets() -> None:
     try:
         int("postgresql://user:canary@host")

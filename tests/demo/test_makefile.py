@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("setup", "demo", "run", "test", "lint", "bench", "clean", "help")
+TARGETS = ("setup", "demo", "run", "test", "soak", "lint", "audit", "bench", "clean", "help")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

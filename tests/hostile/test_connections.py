@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 import urllib.request
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,19 @@ ROOT = Path(__file__).parents[2]
 THREADS = 4
 #: Seconds after which these tests call an answer missing. The server keeps idle connections for 75.
 PATIENCE = 20
-#: Answers POST without reading the body, and reads what PUT brings.
+#: Answers POST without reading the body, and reads what PUT brings; a body that cannot be read is 6666 bytes long.
 APP = """
+    def read(stream):
+        try:
+            return stream.read()
+        except OSError:
+            return b"x" * 6666
+
     def app(environ, start_response):
         if environ["PATH_INFO"] == "/endless":
             start_response("200 OK", [("Content-Type", "text/plain")])
             return (b"x" * 65536 for _ in range(10_000_000))
-        body = environ["wsgi.input"].read() if environ["REQUEST_METHOD"] == "PUT" else b""
+        body = read(environ["wsgi.input"]) if environ["REQUEST_METHOD"] == "PUT" else b""
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
         return [b"%4d" % len(body)]
 """
@@ -147,3 +153,26 @@ def test_clients_that_do_not_read_hold_the_server_up_for_a_bounded_time(port: in
             assert client.recv(12) == b"HTTP/1.1 200"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
             assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        pytest.param(b"0\r\n" + b"X-A: b\r\n" * 10_000, id="trailers without end"),
+        pytest.param(b"1;" + b"a" * 100_000, id="an extension without end"),
+        pytest.param(b"z\r\n", id="a size that is none"),
+        pytest.param(b"1\r\nabc", id="more than the size says"),
+    ],
+)
+def test_who_breaks_the_framing_has_sent_the_last_request_of_the_connection(
+    port: int, framing: bytes
+) -> None:
+    with closing(connect(port)) as client:
+        head = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with suppress(ConnectionError):  # it hangs up before it has read all of it
+            client.sendall(head + framing + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000)
+        received = b""
+        with suppress(ConnectionError):
+            while piece := client.recv(65536):
+                received += piece
+    assert re.findall(rb"\r\n\r\n(.{4})", received) == [b"6666"]

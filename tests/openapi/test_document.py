@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from core.testing import MakeApp
+
 METHODS = ("get", "post", "put", "patch", "delete")
 #: Where no answer is JSON with something in it.
 NULL = {"type": "null"}
@@ -193,6 +195,58 @@ def test_what_stores_takes_an_idempotency_key(document: dict[str, Any]) -> None:
         "/v1/sessions/{session_id}/events",
         "/v1/sessions/{session_id}/feedback",
     }
+
+
+def links(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                yield operation["operationId"], link
+
+
+def test_answers_lead_to_operations_that_there_are_with_parameters_that_they_take(
+    document: dict[str, Any],
+) -> None:
+    takes = {
+        operation["operationId"]: {
+            each["name"]
+            for each in (
+                *document["paths"][path].get("parameters", ()),
+                *operation.get("parameters", ()),
+            )
+        }
+        for path, _, operation in operations(document)
+    }
+    for source, link in links(document):
+        assert link.get("parameters", {}).keys() <= takes[link["operationId"]], (source, link)
+        given = [*link.get("parameters", {}).values(), *link.get("requestBody", {}).values()]
+        assert given, (source, link)
+        for expression in given:
+            assert re.match(r"\$(request|response)\.", expression), (source, link)
+
+
+def test_what_is_known_of_a_session_leads_to_the_calls_of_all_plugins(
+    document: dict[str, Any],
+) -> None:
+    led = {(source, link["operationId"]) for source, link in links(document)}
+    for source in ("ingestion_post_events", "clickstream_create_session", "mood_post_events"):
+        for target in (
+            "get_timeline",
+            "clickstream_get_session",
+            "mood_get_mood",
+            "mood_delete_session",
+            "stream_get_session",
+        ):
+            assert (source, target) in led
+
+
+def test_links_to_a_plugin_that_is_disabled_are_left_out(make_app: MakeApp) -> None:
+    app = make_app(SUBTEXT_PLUGINS_DISABLED=["mood"])
+    document = app.test_client().get("/openapi.json").get_json()
+    OpenAPIV31SpecValidator(document).validate()
+    targets = {link["operationId"] for _, link in links(document)}
+    assert "get_timeline" in targets
+    assert not {name for name in targets if name.startswith("mood")}
 
 
 def test_every_schema_is_used(document: dict[str, Any]) -> None:
