@@ -2,7 +2,8 @@
 
 Each web process has an inbox, a Redis stream that outlives a lost connection, and one thread that reads it for all
 its streams. A worker shows with a lease that it is at work on a segment; when the lease ends without an answer, or the
-worker says that it failed, the segment is sent once more, and after that it is lost.
+worker says that it failed, the segment is sent once more, and after that it is lost. So is one that nobody is at work
+on although nothing waits in the queue: the worker died as it took it.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ class Answer:
 class _Wait:
     segment: int
     send: Callable[[int], object]
+    is_queued: Callable[[], bool]
     deliver: Callable[[Answer], object]
     until: float
+    sent_at: float
     attempt: int = 1
     is_started: bool = False
     misses: int = 0
@@ -84,16 +87,18 @@ class Answers:
         self,
         segment: int,
         send: Callable[[int], object],
+        is_queued: Callable[[], bool],
         deliver: Callable[[Answer], object],
         seconds: float,
     ) -> None:
         """Have `deliver` called with the answer, from another thread, after at most `seconds`.
 
         `send(attempt)` sends the segment to the workers: it is called by the caller for the first time, and from here
-        for the second.
+        for the second. `is_queued()` tells whether it may still wait for a worker.
         """
         with self._changed:
-            self._waits[segment] = _Wait(segment, send, deliver, time.monotonic() + seconds)
+            now = time.monotonic()
+            self._waits[segment] = _Wait(segment, send, is_queued, deliver, now + seconds, now)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._read, name="stream answers", daemon=True
@@ -111,6 +116,7 @@ class Answers:
             try:
                 self._take_entries()
                 self._look_at_leases()
+                self._look_for_lost()
             except redis_client.RedisError as error:
                 logger.warning("Redis is away, answers wait: %s", type(error).__name__)
                 time.sleep(AWAY_SECONDS)
@@ -163,11 +169,24 @@ class Answers:
                 logger.warning("a worker died over segment %d", wait.segment)
                 self._try_again(wait)
 
+    def _look_for_lost(self) -> None:
+        due = time.monotonic() - LEASE_SECONDS
+        with self._changed:
+            idle = [
+                each for each in self._waits.values() if not each.is_started and each.sent_at < due
+            ]
+        for wait in idle:
+            wait.misses = 0 if wait.is_queued() else wait.misses + 1
+            if wait.misses >= MISSES:
+                logger.warning("a worker died as it took segment %d", wait.segment)
+                self._try_again(wait)
+
     def _try_again(self, wait: _Wait) -> None:
         if wait.attempt >= ATTEMPTS:
             self._deliver(wait, Answer(wait.segment))
             return
         wait.attempt, wait.is_started, wait.misses = wait.attempt + 1, False, 0
+        wait.sent_at = time.monotonic()
         if not wait.send(wait.attempt):
             self._deliver(wait, Answer(wait.segment))
 

@@ -22,6 +22,7 @@ from plugins.stream.faults import (
     TooShort,
 )
 from plugins.stream.findings import Keeper
+from plugins.stream.jobs import QUEUE
 from plugins.stream.live import Erased, Refused
 from plugins.stream.media import BLOB_SECONDS
 
@@ -86,13 +87,15 @@ class Desk:
         else:
             self._unkept = []
 
-    def close(self, result: Result, seconds: float) -> None:
-        """Note that the recording is over."""
+    def close(self, result: Result, seconds: float) -> bool:
+        """Note that the recording is over, and tell whether all of it is kept."""
         try:
             with _lent():
                 self._keeper.close(result, seconds)
         except AWAY as error:  # ended by the sweep
             logger.warning("the end of a recording was not noted: %s", type(error).__name__)
+            return False
+        return not self._unkept
 
     def abandon(self, keys: Iterable[int]) -> None:
         """Give segments up and delete their media."""
@@ -122,7 +125,11 @@ class Desk:
                 attempt=attempt,
             )
 
-        self._answers.expect(key, send, self._deliver, BLOB_SECONDS)
+        def is_queued() -> bool:
+            # Nobody knows while Redis is away.
+            return jobs.queue_lengths().get(QUEUE, 1) > 0
+
+        self._answers.expect(key, send, is_queued, self._deliver, BLOB_SECONDS)
         if not send(1):
             self.abandon([key])
             raise Refused("A part of the video could not be sent to analysis.")

@@ -80,7 +80,8 @@ class Keeper:
                     score=orjson.dumps(period.values).decode(),
                 )
             Recording.update(
-                ended_at=now(),
+                # Not before it began, where the server's clock was set back in between.
+                ended_at=max(now(), self._take.started_at),
                 seconds=seconds,
                 quality=orjson.dumps(result.quality_overall).decode(),
             ).where(Recording.id == self._take.key).execute()

@@ -58,8 +58,8 @@ class Desk(Protocol):
     def keep(self, findings: Iterable[Finding]) -> None:
         """Keep findings; what cannot be kept now is kept with the next."""
 
-    def close(self, result: Result, seconds: float) -> None:
-        """Note that the recording is over."""
+    def close(self, result: Result, seconds: float) -> bool:
+        """Note that the recording is over, and tell whether all of it is kept."""
 
     def abandon(self, keys: Iterable[int]) -> None:
         """Give segments up."""

@@ -109,10 +109,11 @@ def analyze_segment(key: int, analyst: Analyst, reply: Reply) -> None:
     When the analysis itself fails, the media stays for the second attempt. A segment that is not there any more was
     given up, or erased with its session: nobody waits.
     """
-    segment: Segment | None = Segment.get_or_none(Segment.id == key)
-    if segment is None or segment.blob is None:
-        return
     with reply.at_work(), suppress(BlobGone):
+        # At work already: whoever waits must learn it when even this fails.
+        segment: Segment | None = Segment.get_or_none(Segment.id == key)
+        if segment is None or segment.blob is None:
+            return
         data = blobs().get(segment.blob)
         try:
             observations = analyst.analyze(data, segment.seconds, segment.media_start)

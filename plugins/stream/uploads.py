@@ -65,7 +65,9 @@ def analyze_upload(  # noqa: PLR0913 - who, what, and where from
         raise SessionErased(session_id=session_id) from erased
     finally:
         result = interpreter.result()
-        desk.close(result, result.duration)
+        is_kept = desk.close(result, result.duration)
+    if not is_kept:  # an answer acknowledges that it is
+        raise Unavailable("What was found could not be kept, try again.")
     return result.data(INCLUDED & frozenset(include))
 
 

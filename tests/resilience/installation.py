@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shlex
@@ -16,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -53,7 +54,7 @@ class Part:
         self.starts = 0
 
     def start(self) -> None:
-        """Start it; whatever is left of the group before is ended first, as a container ends with its process."""
+        """Start it; whatever is left of it from before is ended first, as a container ends with its process."""
         self.sweep()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -69,12 +70,18 @@ class Part:
         self.wanted = True
 
     def sweep(self) -> None:
-        """Kill what is left of the group and wait until it is gone."""
+        """Kill what is left of it, whatever groups there are in its session, and wait until the first one is gone."""
         if self.process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in psutil.pids():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) == self.process.pid:
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+    def runs(self) -> bool:
+        """Tell whether the first process of the group runs."""
+        return self.process is not None and self.process.poll() is None
 
     def signal(self, number: int) -> None:
         """Send a signal to the first process of the group."""
@@ -130,6 +137,10 @@ class Postgres:
                 process.kill()
         psutil.wait_procs(members, timeout=READY_SECONDS)
 
+    def runs(self) -> bool:
+        """Tell whether the postmaster runs."""
+        return bool(self.members())
+
     def members(self) -> list[psutil.Process]:
         """Return the postmaster and its processes, while it runs."""
         pid = self._server.get_pid()
@@ -142,6 +153,14 @@ class Postgres:
         """Remove it with its data."""
         self._server.cleanup()
         self._directory.cleanup()
+
+
+class Ending(NamedTuple):
+    """Say how a part ended: its exit status, after how many seconds, and which of its processes were left."""
+
+    status: int
+    seconds: float
+    left: list[str]
 
 
 class Installation:
@@ -258,6 +277,21 @@ class Installation:
         with self._lock:
             self.parts[name].start()
 
+    def end(self, name: str, seconds: float = READY_SECONDS) -> Ending:
+        """Ask a part to end as a platform does (SIGTERM), start it again, and say how it ended."""
+        part = self.parts[name]
+        assert isinstance(part, Part)
+        assert part.process is not None
+        with self._lock:  # else it would be started again before anybody saw how it ended
+            members = part.members()
+            started = time.monotonic()
+            part.signal(signal.SIGTERM)
+            status = part.process.wait(seconds)
+            took = time.monotonic() - started
+            left = [" ".join(each.cmdline()) for each in members if runs(each)]
+            part.start()
+        return Ending(status, took, left)
+
     @contextlib.contextmanager
     def paused(self, name: str) -> Iterator[None]:
         """Stop every process of a part for the length of the block, as a machine that hangs does."""
@@ -279,13 +313,14 @@ class Installation:
     def health(self) -> dict[str, Any]:
         """Return what `/health` says; `{"status": "away"}` when nobody answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=30) as answer:
+            try:
+                answer = urllib.request.urlopen(f"{self.url}/health", timeout=30)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
-        except urllib.error.HTTPError as error:
-            with error:
-                return dict(json.load(error))
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):  # it may end in the midst of it
             return {"status": "away"}
 
     def await_health(self, status: str = "ok", seconds: float = READY_SECONDS) -> float:
@@ -304,8 +339,16 @@ class Installation:
         while not self._closing.wait(LOOK_SECONDS):
             for part in self.parts.values():
                 with self._lock:
-                    if part.wanted and not part.members():
+                    if part.wanted and not part.runs():
                         part.start()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Tell whether a process runs: neither gone nor only waiting for its parent to take note."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.is_running())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:
