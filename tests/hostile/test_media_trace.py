@@ -160,7 +160,7 @@ class Intruder:
         "subprocess.run(['true'])",
         "pathlib.Path('/etc/passwd').read_bytes()",
         "pathlib.Path('/nowhere').exists()",
-        "pathlib.Path('written').write_bytes(b'')",
+        "pathlib.Path(__file__).with_name('written').write_bytes(b'')",
         "pathlib.Path('/dev/full').open('wb')",
     ],
 )
