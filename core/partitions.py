@@ -105,7 +105,9 @@ def _partition(table: str, partitions: int, *, is_named: bool) -> Partitioned:
 
 def _rebuild(table: str, key: str, partitions: int) -> int:
     """Copy a locked table into its new form and return how many rows it has."""
-    if _column("SELECT 1 FROM pg_attribute WHERE attrelid = ?::regclass AND attidentity <> ''", table):
+    if _column(
+        "SELECT 1 FROM pg_attribute WHERE attrelid = ?::regclass AND attidentity <> ''", table
+    ):
         raise ConfigurationError(f"{table} has an identity column, whose numbers would begin anew")
     constraints = _column(
         "SELECT format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint"
