@@ -72,7 +72,8 @@ def _grown_with_sessions() -> list[str]:
 
 
 def _spreadable() -> set[str]:
-    models = (SessionRow, Tombstone, Answer, Outbox, *current().plugins.models())
+    own: tuple[type[Any], ...] = (SessionRow, Tombstone, Answer, Outbox)
+    models = (*own, *current().plugins.models())
     return {model._meta.table_name for model in models}  # noqa: SLF001 (peewee's documented metadata)
 
 

@@ -23,6 +23,4 @@ def down(migrator, db):
 
 
 def _rekey(db, table, columns):
-    db.execute_sql(
-        f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, ADD PRIMARY KEY ({columns})"
-    )
+    db.execute_sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, ADD PRIMARY KEY ({columns})")

@@ -103,9 +103,7 @@ class Desk:
             try:
                 with _lent():
                     session_key = self._take.session.key
-                    services.settle_segments(
-                        [(session_key, key) for key in doomed], services.LOST
-                    )
+                    services.settle_segments([(session_key, key) for key in doomed], services.LOST)
             except AWAY as error:  # swept before long
                 logger.warning("media is not deleted yet: %s", type(error).__name__)
 

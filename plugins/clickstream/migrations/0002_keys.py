@@ -42,6 +42,4 @@ def down(migrator, db):
 
 
 def _rekey(db, table, columns):
-    db.execute_sql(
-        f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, ADD PRIMARY KEY ({columns})"
-    )
+    db.execute_sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, ADD PRIMARY KEY ({columns})")
