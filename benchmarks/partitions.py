@@ -23,7 +23,16 @@ import orjson
 from app import create_app
 from benchmarks.report import machine
 from benchmarks.server import cpu_seconds
-from core import compile_check, fetch_all, find_session, migrations, now, partitions, transaction
+from core import (
+    compile_check,
+    current,
+    fetch_all,
+    find_session,
+    migrations,
+    now,
+    partitions,
+    transaction,
+)
 from core.accounts import create_account
 from core.database import db, release_connection
 from core.evidence import drain_outbox
@@ -116,7 +125,7 @@ def _fill(layout: Layout, rows: int, count: int, fillfactor: int) -> None:
     migrations.upgrade()
     if layout.name == LAYOUTS[0]:
         for series in ("core", "mood", "clickstream", "stream"):
-            migrations.downgrade(series)
+            migrations.downgrade(series, "0002_keys")
     db.execute_sql(f"ALTER TABLE mood_state SET (fillfactor = {fillfactor})")
     create_account("Benchmark", plan="enterprise")
     values = {"start": START, "now": now(), "sessions": layout.sessions, "rows": rows}
@@ -255,6 +264,7 @@ def main(rows: int, count: int, rounds: int, requests: int, fillfactor: int) -> 
             with layout.app.app_context():
                 click.echo(_storage(layout))
                 release_connection()
+                current().database.close_all()
 
 
 if __name__ == "__main__":

@@ -87,13 +87,13 @@ def _partition(table: str, partitions: int, *, is_named: bool) -> Partitioned:
                 f"The primary key of {table} starts with neither {' nor '.join(KEYS)}"
             )
         return Partitioned(table, None, 0)
+    if _count_partitions(table) == partitions:
+        return Partitioned(table, key, partitions)
     started = time.monotonic()
     try:
         with transaction():
             # Taken first and waited for as briefly as a request waits: everyone else queues behind who waits for it.
             db.execute_sql(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
-            if _count_partitions(table) == partitions:
-                return Partitioned(table, key, partitions)
             rows = _rebuild(table, key, partitions)
     except peewee.OperationalError as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) != LOCK_NOT_AVAILABLE:
