@@ -231,6 +231,23 @@ def test_a_table_that_is_in_use_stays_as_it_was(make_app: MakeApp, database: str
     assert spread(app, "--partitions", "2", "--table", "mood_event").exit_code == 0
 
 
+def test_requests_for_a_table_that_is_being_copied_are_told_to_come_back(
+    make_app: MakeApp, make_caller: MakeCaller, database: str
+) -> None:
+    app = make_app(DATABASE_URL=database, SUBTEXT_DATABASE_TIMEOUT=0.3)
+    someone = make_caller(app)
+    events = {"events": [{"type": "click", "id": "e"}]}
+    client = app.test_client()
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE mood_event IN ACCESS EXCLUSIVE MODE")
+        refused = client.post("/v1/sessions/a/events", json=events, headers=someone.headers)
+    taken = client.post("/v1/sessions/a/events", json=events, headers=someone.headers)
+
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert taken.get_json()["total_events"] == 1
+
+
 class Things:
     """A plugin of somebody else: one table that can be spread, and one that cannot."""
 
