@@ -8,7 +8,7 @@ import click
 import peewee
 from flask.cli import AppGroup, with_appcontext
 
-from core import accounts, migrations
+from core import accounts, migrations, partitions
 from core.cli_jobs import jobs_cli
 from core.errors import AppError, ConfigurationError
 from core.runtime import current
@@ -80,6 +80,32 @@ def status() -> None:
         click.echo(f"{'applied' if applied else 'pending'}  {series}/{name}")
     if not all(applied for *_, applied in rows):
         raise click.exceptions.Exit(1)
+
+
+@db_cli.command("partition")
+@click.option(
+    "--partitions",
+    "count",
+    default=16,
+    show_default=True,
+    type=click.IntRange(0, partitions.MAX_PARTITIONS),
+    help="0 makes tables whole again.",
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    help="Only this table; may be repeated. All that grow with sessions when left out.",
+)
+def partition(count: int, tables: tuple[str, ...]) -> None:
+    """Spread tables over partitions by account or session (PostgreSQL; locks a table while it is copied)."""
+    for done in partitions.partition(count, tables):
+        if done.key is None:
+            click.echo(f"{done.table} stays whole: its key starts with neither account nor session")
+            continue
+        form = f"{done.partitions} partitions by {done.key}" if done.partitions else "one table"
+        took = "as before" if done.seconds is None else f"{done.rows} rows, {done.seconds:.1f} s"
+        click.echo(f"{done.table}: {form}, {took}")
 
 
 keys_cli = CommandGroup("keys", help="Make, list, revoke and rotate API keys.")

@@ -118,9 +118,10 @@ def _first_row(condition: Any) -> Outbox | None:
 
 
 def _deliver(row: Outbox) -> int:
-    session = lock_session(row.session_key)
+    session = lock_session(row.account_id, row.session_key)
+    this = (Outbox.session_key == row.session_key) & (Outbox.id == row.id)
     if session is None:  # erased in the meantime
-        row.delete_instance()
+        Outbox.delete().where(this).execute()
         return 1
     evidence = [Evidence(*fields) for fields in orjson.loads(row.payload)]
     plugins = current().plugins
@@ -142,7 +143,7 @@ def _deliver(row: Outbox) -> int:
             logger.exception("evidence was not taken by plugin %s", name)
             failed[name] = f"{name}: {type(error).__name__}"
     if not failed:
-        row.delete_instance()
+        Outbox.delete().where(this).execute()
         return 1
     attempts = row.attempts + 1
     delay = PARKED_FOR if attempts >= MAX_ATTEMPTS else BACKOFF << row.attempts
@@ -151,7 +152,7 @@ def _deliver(row: Outbox) -> int:
         attempts=attempts,
         due_at=clock.now() + delay,
         error="; ".join(failed.values()),
-    ).where(Outbox.id == row.id).execute()
+    ).where(this).execute()
     return 0
 
 

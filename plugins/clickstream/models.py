@@ -1,4 +1,7 @@
-"""The tables of the plugin. Times are integer microseconds UTC, payloads JSON text."""
+"""The tables of the plugin. Times are integer microseconds UTC, payloads JSON text.
+
+On PostgreSQL the primary key of a table with an `id` is (session_key, id), that of batches (account_id, id).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ class BatchRow(Model):
 
     id = peewee.BigAutoField()
     account_id = peewee.BigIntegerField()
-    public_id = peewee.TextField(unique=True)
+    public_id = peewee.TextField()
     last_number = peewee.BigIntegerField()
     release_id = peewee.TextField(null=True)
     created_at = peewee.BigIntegerField()
@@ -22,7 +25,7 @@ class BatchRow(Model):
         """Name the table."""
 
         table_name = "clickstream_batch"
-        indexes = ((("account_id", "release_id"), True),)
+        indexes = ((("account_id", "release_id"), True), (("account_id", "public_id"), True))
 
 
 class SearchRow(Model):
@@ -55,7 +58,7 @@ class SearchRow(Model):
             (("account_id", "at", "session_key"), False),
             (("account_id", "user_id", "received_at"), False),
             (("outcome", "received_at"), False),
-            (("batch_id", "number"), True),
+            (("account_id", "batch_id", "number"), False),
         )
 
 

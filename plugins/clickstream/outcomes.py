@@ -86,12 +86,12 @@ def close_overdue_searches() -> int:
     closed = 0
     with transaction():
         rows = fetch_all(
-            "SELECT session_key FROM clickstream_search WHERE outcome = ? AND received_at < ?"
+            "SELECT session_key, account_id FROM clickstream_search WHERE outcome = ? AND received_at < ?"
             " ORDER BY received_at LIMIT ?",
             (OPEN, before, PER_RUN),
         )
-        for (key,) in sorted(rows):
-            closed += _abandon(key)
+        for key, account_id in sorted(rows):
+            closed += _abandon(account_id, key)
     return closed
 
 
@@ -102,11 +102,11 @@ def _close_open_searches(session: Session, user_id: str) -> None:
         (session.account_id, user_id, OPEN, session.key, PER_USER),
     )
     for (key,) in sorted(rows):
-        _abandon(key)
+        _abandon(session.account_id, key)
 
 
-def _abandon(key: int) -> int:
-    session = lock_session(key)
+def _abandon(account_id: int, key: int) -> int:
+    session = lock_session(account_id, key)
     if session is None:  # erased in the meantime
         return 0
     rows = fetch_all(

@@ -25,7 +25,7 @@ def batch_sessions(
     last: int | None = None
     yield b'{"batch_id":' + orjson.dumps(batch_id) + b',"sessions":['
     if key is not None:
-        for row in numbered_sessions(key, after_number, limit, ANSWER_COLUMNS):
+        for row in numbered_sessions(account_id, key, after_number, limit, ANSWER_COLUMNS):
             number, session_key, *columns = row
             body = answer(columns, _events(session_key, events_limit)) | {"session_number": number}
             yield (b"" if last is None else b",") + orjson.dumps(body)

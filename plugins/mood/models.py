@@ -1,4 +1,7 @@
-"""The tables of the mood plugin. Times are integer microseconds UTC, `session_key` is the core's."""
+"""The tables of the mood plugin. Times are integer microseconds UTC, `session_key` is the core's.
+
+On PostgreSQL the primary key of a table with an `id` is (session_key, id).
+"""
 
 from __future__ import annotations
 

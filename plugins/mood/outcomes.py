@@ -27,7 +27,7 @@ def give_feedback(
     """
     found = find_session(account_id, session_id)
     # Locked: what is stored must not outlive an erasure that comes at the same time.
-    session = lock_session(found.key) if found is not None else None
+    session = lock_session(account_id, found.key) if found is not None else None
     rows = session and fetch_all(
         "SELECT mood FROM mood_state WHERE session_key = ? AND events + evidence > 0",
         (session.key,),

@@ -203,11 +203,12 @@ def recompute_session(session_key: int) -> bool:
     rows = fetch_all("SELECT account_id FROM mood_state WHERE session_key = ?", (session_key,))
     if not rows:
         return False
-    settings = account_settings(rows[0][0])
+    account_id: int = rows[0][0]
+    settings = account_settings(account_id)
     observations, mark = stored_observations(session_key)
     state = recompute(observations, settings.rules)
     with transaction():
-        session = lock_session(session_key)
+        session = lock_session(account_id, session_key)
         if session is None:
             return False
         more, _ = stored_observations(session_key, mark)

@@ -105,7 +105,8 @@ class Desk:
         if doomed:
             try:
                 with _lent():
-                    services.settle_segments(doomed, services.LOST)
+                    session_key = self._take.session.key
+                    services.settle_segments([(session_key, key) for key in doomed], services.LOST)
             except AWAY as error:  # swept before long
                 logger.warning("media is not deleted yet: %s", type(error).__name__)
 

@@ -35,6 +35,8 @@ from plugins.stream.models import Engagement, Quality, Recording, Signal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import peewee
+
     from plugins.stream.analysis.findings import Finding, Result
     from plugins.stream.services import Take
 
@@ -57,7 +59,7 @@ class Keeper:
         active = dict(self._active)
         detected: list[dict[str, Any]] = []
         with transaction():
-            if lock_session(self._take.session.key) is None:
+            if self._lock() is None:
                 raise SessionErased(session_id=self._take.session.session_id)
             evidence = [
                 each for finding in findings for each in self._store(finding, active, detected)
@@ -70,7 +72,7 @@ class Keeper:
     def close(self, result: Result, seconds: float) -> None:
         """Note that the recording is over, how long it was, and how good the conversation."""
         with transaction():
-            if lock_session(self._take.session.key) is None:
+            if self._lock() is None:
                 return
             for period in result.quality_timeline:
                 Quality.create(
@@ -84,7 +86,12 @@ class Keeper:
                 ended_at=max(now(), self._take.started_at),
                 seconds=seconds,
                 quality=orjson.dumps(result.quality_overall).decode(),
-            ).where(Recording.id == self._take.key).execute()
+            ).where(
+                Recording.session_key == self._take.session.key, Recording.id == self._take.key
+            ).execute()
+
+    def _lock(self) -> Session | None:
+        return lock_session(self._take.session.account_id, self._take.session.key)
 
     def _store(
         self,
@@ -97,9 +104,7 @@ class Keeper:
                 key, peak = active[finding.signal_type]
                 if RANKS.index(finding.probability) > RANKS.index(peak):
                     active[finding.signal_type] = (key, finding.probability)
-                    Signal.update(
-                        probability=finding.probability, rationale=finding.rationale
-                    ).where(Signal.id == key).execute()
+                    self._update(key, probability=finding.probability, rationale=finding.rationale)
             case SignalDetected():
                 row = Signal.create(
                     **self._place(finding.start),
@@ -116,13 +121,20 @@ class Keeper:
                 yield Evidence(*to_evidence(finding, self._take.started_at, reference))
             case SignalEnded():
                 key, _ = active.pop(finding.signal_type)
-                Signal.update(end=finding.end).where(Signal.id == key).execute()
+                self._update(key, end=finding.end)
             case EngagementUpdated():
                 Engagement.create(
                     **self._place(finding.start), state=finding.state, start=finding.start
                 )
             case QualityUpdated():
                 pass  # kept at the end, whether it was asked for or not
+
+    def _update(self, key: int, **values: Any) -> None:
+        Signal.update(**values).where(
+            Signal.session_key == self._take.session.key,
+            Signal.recording_id == self._take.key,
+            Signal.id == key,
+        ).execute()
 
     def _place(self, seconds: float) -> dict[str, int]:
         return {
@@ -152,7 +164,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
     end = recording.seconds
     states = list(
         Engagement.select()
-        .where(Engagement.recording_id == recording.id)
+        .where(_found_in(Engagement, recording))
         .order_by(Engagement.start, Engagement.id)
     )
     ends = [*(state.start for state in states[1:]), max(end, states[-1].start) if states else 0.0]
@@ -171,7 +183,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
                 "rationale": signal.rationale,
             }
             for signal in Signal.select()
-            .where(Signal.recording_id == recording.id)
+            .where(_found_in(Signal, recording))
             .order_by(Signal.start, Signal.id)
         ],
         "engagement_state": [
@@ -183,12 +195,18 @@ def _describe(recording: Recording) -> dict[str, Any]:
             "timeline": [
                 {"start": period.start, "end": period.end, "values": orjson.loads(period.score)}
                 for period in Quality.select()
-                .where(Quality.recording_id == recording.id)
+                .where(_found_in(Quality, recording))
                 .order_by(Quality.start)
             ],
         },
     }
     return described
+
+
+def _found_in(
+    model: type[Signal | Engagement | Quality], recording: Recording
+) -> peewee.Expression:
+    return (model.session_key == recording.session_key) & (model.recording_id == recording.id)
 
 
 def timeline(session: Session, after: int, limit: int) -> list[TimelineEntry]:

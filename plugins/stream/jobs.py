@@ -15,11 +15,12 @@ ANALYSIS_TIMEOUT: Final = 3_600
 """Beyond any analysis: its own deadline depends on the media's length, and holds first."""
 
 
-def analyze(session_key: int, segment: int, inbox: int, attempt: int) -> None:  # noqa: ARG001 - names it for erasure
+def analyze(session_key: int, segment: int, inbox: int, attempt: int) -> None:
     """Analyse one segment and answer the process that waits for it."""
     redis = patient_redis()
     if redis is not None:
-        services.analyze_segment(segment, analyst(), Reply(redis, inbox, segment, attempt))
+        reply = Reply(redis, inbox, segment, attempt)
+        services.analyze_segment(session_key, segment, analyst(), reply)
 
 
 def sweep() -> None:

@@ -1,4 +1,8 @@
-"""The tables of the stream plugin. Times are integer microseconds UTC; positions are seconds of media."""
+"""The tables of the stream plugin. Times are integer microseconds UTC; positions are seconds of media.
+
+On PostgreSQL the primary key of recordings and segments is (session_key, id), that of what was found in a recording
+(session_key, recording_id, id).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ class Recording(Model):
     session_key = peewee.BigIntegerField(index=True)
     account_id = peewee.BigIntegerField()
     kind = peewee.TextField()
-    correlation_id = peewee.TextField(unique=True)
+    correlation_id = peewee.TextField(index=True)
     started_at = peewee.BigIntegerField()
     ended_at = peewee.BigIntegerField(null=True)
     seconds = peewee.DoubleField(default=0.0)
@@ -34,7 +38,7 @@ class Segment(Model):
 
     id = peewee.BigAutoField()
     session_key = peewee.BigIntegerField(index=True)
-    recording_id = peewee.BigIntegerField(index=True)
+    recording_id = peewee.BigIntegerField()
     number = peewee.IntegerField()
     at = peewee.BigIntegerField()
     size = peewee.IntegerField()

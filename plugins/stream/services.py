@@ -103,7 +103,7 @@ def check_quota(account_id: int, seconds: float) -> None:
         raise QuotaUsedUp
 
 
-def analyze_segment(key: int, analyst: Analyst, reply: Reply) -> None:
+def analyze_segment(session_key: int, key: int, analyst: Analyst, reply: Reply) -> None:
     """Analyse a segment and answer whoever waits; its media is gone afterwards.
 
     When the analysis itself fails, the media stays for the second attempt. A segment that is not there any more was
@@ -111,7 +111,9 @@ def analyze_segment(key: int, analyst: Analyst, reply: Reply) -> None:
     """
     with reply.at_work(), suppress(BlobGone):
         # At work already: whoever waits must learn it when even this fails.
-        segment: Segment | None = Segment.get_or_none(Segment.id == key)
+        segment: Segment | None = Segment.get_or_none(
+            Segment.session_key == session_key, Segment.id == key
+        )
         if segment is None or segment.blob is None:
             return
         data = blobs().get(segment.blob)
@@ -126,18 +128,24 @@ def analyze_segment(key: int, analyst: Analyst, reply: Reply) -> None:
         else:
             reply.done(observations.dump())
             outcome = ANALYSED
-        settle_segments([key], outcome)
+        settle_segments([(session_key, key)], outcome)
 
 
-def settle_segments(keys: Iterable[int], outcome: str) -> None:
-    """Delete the media of segments that nobody will analyse any more, and note what came of them."""
+def settle_segments(segments: Iterable[tuple[int, int]], outcome: str) -> None:
+    """Delete the media of segments that nobody will analyse any more, and note what came of them.
+
+    A segment is named by the key of its session and its own.
+    """
     with transaction():
-        for key in keys:
+        for session_key, key in segments:
             for (blob,) in fetch_all(
-                f"SELECT blob FROM stream_segment WHERE id = ? AND blob IS NOT NULL{row_lock()}",  # noqa: S608
-                (key,),
+                "SELECT blob FROM stream_segment"  # noqa: S608
+                f" WHERE session_key = ? AND id = ? AND blob IS NOT NULL{row_lock()}",
+                (session_key, key),
             ):
-                Segment.update(blob=None, outcome=outcome).where(Segment.id == key).execute()
+                Segment.update(blob=None, outcome=outcome).where(
+                    Segment.session_key == session_key, Segment.id == key
+                ).execute()
                 _delete_after_commit(blob)
 
 
@@ -155,8 +163,10 @@ def forget(session: Session) -> int:
 def sweep() -> int:
     """Delete media that outstayed its time, and end recordings whose process is gone; return how many files went."""
     before = now() - int(BLOB_SECONDS) * SECOND
-    late = fetch_all("SELECT id FROM stream_segment WHERE blob IS NOT NULL AND at < ?", (before,))
-    settle_segments((key for (key,) in late), LOST)
+    late = fetch_all(
+        "SELECT session_key, id FROM stream_segment WHERE blob IS NOT NULL AND at < ?", (before,)
+    )
+    settle_segments([(session_key, key) for session_key, key in late], LOST)
     swept = blobs().sweep()
     oldest = now() - (setting("SUBTEXT_STREAM_MAX_SECONDS") + int(BLOB_SECONDS)) * SECOND
     with transaction():

@@ -131,14 +131,16 @@ def test_an_impossible_token_is_refused(
 
 def test_migrations_are_applied_shown_and_taken_back(make_core: MakeApp) -> None:
     app = make_core()
-    assert run(app, "db", "status").output == "applied  core/0001_initial\n"
+    everything = "{0}  core/0001_initial\n{0}  core/0002_keys\n"
+    assert run(app, "db", "status").output == everything.format("applied")
     assert run(app, "db", "upgrade").output == "nothing to apply\n"
 
-    assert run(app, "db", "downgrade", "core").output == "took back core/0001_initial\n"
+    taken_back = run(app, "db", "downgrade", "core", "0001_initial").output
+    assert taken_back == "took back core/0002_keys\ntook back core/0001_initial\n"
     pending = run(app, "db", "status")
-    assert (pending.exit_code, pending.output) == (1, "pending  core/0001_initial\n")
+    assert (pending.exit_code, pending.output) == (1, everything.format("pending"))
     assert "migrated (flask db upgrade)" in run(app, "keys", "list").output
-    assert run(app, "db", "upgrade").output == "applied core/0001_initial\n"
+    assert run(app, "db", "upgrade").output == "applied core/0001_initial\napplied core/0002_keys\n"
 
 
 def test_a_database_that_is_not_there_is_told_in_a_sentence() -> None:

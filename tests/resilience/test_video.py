@@ -124,6 +124,6 @@ def test_who_waits_for_a_segment_learns_that_the_database_is_away(
     monkeypatch.setattr(Segment, "get_or_none", fail)
     nobody: Any = None
     with app.app_context(), pytest.raises(peewee.OperationalError):
-        services.analyze_segment(7, nobody, Reply(broker, 1, 7, 1))
+        services.analyze_segment(7, 7, nobody, Reply(broker, 1, 7, 1))
     entries: Any = broker.xrange(answers.INBOX_KEY.format(inbox=1))
     assert [fields[b"state"] for _, fields in entries] == [answers.STARTED, answers.FAILED]

@@ -117,7 +117,9 @@ def test_erasing_a_session_takes_everything_and_the_media_that_waits(
     assert not list((tmp_path / "media").iterdir())
     assert client.get("/v1/stream/sessions/s", headers=caller.headers).status_code == 404
     with app.app_context():
-        services.settle_segments([key], services.LOST)  # there is nothing any more
+        services.settle_segments(
+            [(take.session.key, key)], services.LOST
+        )  # there is nothing any more
         with pytest.raises(Exception, match="erased"):
             Keeper(take).keep(FINDINGS[:1])
         with pytest.raises(Exception, match="erased"):
