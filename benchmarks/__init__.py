@@ -1,8 +1,8 @@
-"""What a request costs: `python -m benchmarks` starts a real server, measures it and writes the figures down.
+"""What requests cost: `python -m benchmarks` starts real servers, measures them and writes the figures down.
 
-Three handlers take the same batches in the same server with the same authentication: the ingestion API, one that
-only reads the body (nothing can be cheaper), and one as a straightforward Flask app would have it (marshmallow for
-each item, peewee's `insert_many`). They take turns, so that whatever else the machine does hits all of them.
-
-Moods are asked for in long and short sessions, and live video is streamed to a server with workers.
+Every API is asked in turns, on each kind of database that can be run, and so are two handlers in the same server that
+say what the figures are worth: one that only reads the body (nothing can be cheaper), and one as a straightforward
+Flask app would have it (marshmallow for each item, peewee's `insert_many`). Then the same is asked of servers with
+few and with many rows stored, moods of short and of long sessions, and live video is streamed to a server with
+workers.
 """

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.intake import EVENTS_PER_BATCH, HANDLERS
+from benchmarks import traffic
 from benchmarks.moods import EVENTS_PER_POST, SHORT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from benchmarks.intake import Intake
+    from benchmarks.apis import Apis
+    from benchmarks.costs import Cost
+    from benchmarks.growth import Growth
     from benchmarks.moods import Moods
     from benchmarks.streams import Streams
 
@@ -28,6 +30,8 @@ END = "<!-- end of figures of {part} -->"
 MOST_OF_PARSING = 3.0
 #: Times the events of the straightforward handler that one core must take.
 LEAST_OF_NAIVE = 5.0
+#: Times that a request may cost with the most rows stored of what it costs with the fewest.
+MOST_GROWTH = 1.3
 #: Times that a mood request in a long session may take of one in a short session.
 MOST_OF_SHORT = 1.2
 #: CPU seconds that a second of video may cost, without and with speech recognition.
@@ -38,6 +42,18 @@ MOST_LATENCY = 1.0
 LEAST_STREAMS = 8
 #: Times that a request may take while sockets wait; what counts as unharmed, with room for noise at a millisecond.
 MOST_OF_ALONE = 2.0
+
+#: What is said of each kind of request besides how many items it has.
+API_COLUMNS = (
+    "requests/s per core",
+    "items/s per core",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "CPU µs: web",
+    "worker",
+    "database, Valkey",
+)
 
 
 @dataclass(frozen=True)
@@ -61,13 +77,24 @@ class Aim:
         return f"| {self.what} | {self.value:.2f} | {sign} {self.bound:g} | {verdict} |"
 
 
-def intake_aims(intake: Intake) -> list[Aim]:
-    """Return what a batch costs against the other handlers."""
-    parse, api, naive = HANDLERS
-    cpu = intake.seconds
+def api_aims(apis: Apis) -> list[Aim]:
+    """Return what a batch of events costs against the two other handlers, in CPU of the web processes."""
+    parse, taken, naive = (
+        apis.costs[kind.name].cpu["web"] for kind in (traffic.PARSE, traffic.EVENTS, traffic.NAIVE)
+    )
+    of = f"{apis.storage}: "
     return [
-        Aim("CPU of a stored batch / of parsing it", cpu[api] / cpu[parse], MOST_OF_PARSING, True),
-        Aim("events per core / of the naive handler", cpu[naive] / cpu[api], LEAST_OF_NAIVE, False),
+        Aim(f"{of}CPU of a stored batch / of parsing it", taken / parse, MOST_OF_PARSING, True),
+        Aim(f"{of}events per core / of the naive handler", naive / taken, LEAST_OF_NAIVE, False),
+    ]
+
+
+def growth_aims(growth: Growth) -> list[Aim]:
+    """Return what each request costs at the largest size against the smallest, all processes together."""
+    size = f"{growth.rows[-1]:,} / {growth.rows[0]:,} rows"
+    return [
+        Aim(f"{growth.storage}: {kind}, {size}", growth.ratio(kind, _total)[1], MOST_GROWTH, True)
+        for kind in growth.turns
     ]
 
 
@@ -115,17 +142,56 @@ def render(tables: Sequence[str], aims: Sequence[Aim], *, command: str, date: st
     return "\n".join(lines) + "\n"
 
 
-def intake_table(intake: Intake) -> list[str]:
-    """Return what each handler costs."""
-    kilobytes = f"{intake.body_bytes / 1000:.1f}"
-    return [
-        f"| {EVENTS_PER_BATCH} events, {kilobytes} kB | CPU µs a request | events a second per core |",
-        "|---|---:|---:|",
-        *(
-            f"| {name} | {1e6 * intake.seconds[name]:,.0f} | {intake.events_per_core(name):,.0f} |"
-            for name in HANDLERS
-        ),
+def api_table(apis: Apis) -> list[str]:
+    """Return what a request of each kind costs."""
+    items = {kind.name: kind.items for kind in traffic.KINDS}
+    lines = [
+        f"| {apis.storage}, {apis.rows:,} rows stored | items | {' | '.join(API_COLUMNS)} |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
+    for name, cost in apis.costs.items():
+        rate = 1 / cost.cpu["web"]
+        times = " | ".join(f"{1e3 * cost.percentile(percent):.1f}" for percent in (50, 95, 99))
+        besides = cost.cpu.get("database", 0.0) + cost.cpu["valkey"]
+        cpu = " | ".join(
+            f"{1e6 * part:,.0f}" for part in (cost.cpu["web"], cost.cpu["worker"], besides)
+        )
+        many = items[name]
+        lines.append(f"| {name} | {many} | {rate:,.0f} | {many * rate:,.0f} | {times} | {cpu} |")
+    megabytes = f"{apis.web_bytes / 1e6:.0f} MB"
+    return [*lines, "", f"Memory of a web process after that, on {apis.storage}: {megabytes}."]
+
+
+def growth_table(growth: Growth) -> list[str]:
+    """Return what a request of each kind costs at each size, and how much more at the largest."""
+    sizes = " | ".join(f"{rows:,} rows" for rows in growth.rows)
+    lines = [
+        f"| {growth.storage}: CPU µs, median ms | {sizes} | CPU, last / first | ms, last / first |",
+        "|---|" + "---:|" * (len(growth.rows) + 2),
+    ]
+    for kind in growth.turns:
+        costs = growth.costs(kind)
+        cells = [f"{1e6 * cost.total:,.0f}, {1e3 * _middle(cost):.2f}" for cost in costs]
+        for low, middle, high in (growth.ratio(kind, _total), growth.ratio(kind, _middle)):
+            cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return lines
+
+
+def one_after_another(tables: Iterable[list[str]]) -> list[str]:
+    """Return several tables as one, an empty line between them."""
+    found: list[str] = []
+    for table in tables:
+        found += ["", *table] if found else table
+    return found
+
+
+def _total(cost: Cost) -> float:
+    return cost.total
+
+
+def _middle(cost: Cost) -> float:
+    return cost.percentile(50)
 
 
 def mood_table(moods: Moods) -> list[str]:
@@ -155,6 +221,10 @@ def stream_table(streams: Streams) -> list[str]:
         else f"{recognition:.3f}",
         "first finding after the first 3 s segment, median": f"{streams.latency.median:.2f} s",
         "the same, 95th percentile": f"{streams.latency.slow:.2f} s",
+        "POST /v1/upload/analyze with 3 s, median and 95th percentile": (
+            f"{_milliseconds(streams.upload)} ms"
+        ),
+        "CPU of the web processes for it": f"{1e3 * streams.upload_cpu:.1f} ms",
         f"live streams that {streams.workers} workers carry": f"{streams.carried}",
         "memory of a worker with its child": f"{streams.worker_bytes / 1e6:.0f} MB",
         "memory of a socket that waits": f"{streams.socket_bytes / 1e3:.0f} kB",

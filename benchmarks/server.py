@@ -1,4 +1,4 @@
-"""A real server on an empty directory: gunicorn with the project's own configuration, SQLite, rate limits off."""
+"""A real server on an empty directory: gunicorn with the project's own configuration, rate limits off."""
 
 from __future__ import annotations
 
@@ -12,80 +12,61 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from benchmarks.processes import children
+from examples.demo.replay import Credentials
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Seconds until the server must answer, and until it must have ended.
 PATIENCE = 30.0
-#: The kind of clock that counts a process's time on a CPU, user and system, in nanoseconds; the kernel's
-#: `CPUCLOCK_SCHED`, which `clock_getcpuclockid(3)` puts together with the process id.
-CPU_CLOCK = 2
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: Prints the credentials of an account of its own.
-PREPARE = """
-import orjson
-from benchmarks.wsgi import app
-from core import migrations
-from core.accounts import create_account, issue_key
-from core.tokens import issue_token
-with app.app_context():
-    migrations.upgrade()
-    account = create_account("Benchmark", plan="pro")
-    print(orjson.dumps({"key": issue_key(account.id), "token": issue_token(account.tenant)["token"]}).decode())
-"""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Describe a server that is running."""
+    """Describe a server that is running.
+
+    Where it was filled, `rows` are stored, `accounts` are some of theirs, and each of them has the `sessions`, of
+    which `searches` have a search and `moods` a mood.
+    """
 
     port: int
     pid: int
     key: str = field(repr=False)
     token: str = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
+    rows: int = 0
+    accounts: Sequence[Credentials] = field(default=(), repr=False)
+    sessions: Sequence[str] = field(default=(), repr=False)
+    searches: Sequence[str] = field(default=(), repr=False)
+    moods: Sequence[str] = field(default=(), repr=False)
+
+    @classmethod
+    def of(
+        cls, prepared: dict[str, Any], port: int, pid: int, environment: Mapping[str, str] = NOTHING
+    ) -> Server:
+        """Describe a server with what `benchmarks.prepare` says of its database."""
+        accounts = [Credentials(**each) for each in prepared.get("accounts", ())]
+        return cls(port, pid, environment=environment, **(prepared | {"accounts": accounts}))
 
     def workers(self) -> list[int]:
         """Return the process ids of its web processes."""
         return children(self.pid)
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that its web processes have used, in user and system mode."""
-        return sum(cpu_seconds(pid) for pid in self.workers())
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of the processes that a process has started, without theirs."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the memory that a process holds, what it shares with others included."""
-    _, pages, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, in user and system mode."""
-    # /proc/<pid>/stat has the same in hundredths of a second, too coarse for a few hundred requests.
-    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
-
 
 @contextlib.contextmanager
-def running(directory: Path, settings: Mapping[str, str] = NOTHING) -> Iterator[Server]:
-    """Run a server whose data lies in a directory; it has ended when the block is left."""
+def running(
+    directory: Path, settings: Mapping[str, str] = NOTHING, *, rows: int = 0
+) -> Iterator[Server]:
+    """Run a server whose data lies in a directory, after it was filled; it has ended when the block is left."""
     environment = {**_environment(directory), **settings}
-    prepared = subprocess.run(
-        [sys.executable, "-c", PREPARE], cwd=ROOT, env=environment, capture_output=True, check=False
-    )
-    if prepared.returncode:
-        raise RuntimeError(prepared.stderr.decode())
-    credentials = orjson.loads(prepared.stdout)
+    prepared = _prepare(environment, rows)
     port = _free_port()
     with (directory / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -97,17 +78,17 @@ def running(directory: Path, settings: Mapping[str, str] = NOTHING) -> Iterator[
         )
         try:
             _wait(process, port, directory / "server.log")
-            yield Server(port, process.pid, credentials["key"], credentials["token"], environment)
+            yield Server.of(prepared, port, process.pid, environment)
         finally:
             _end(process)
 
 
 @contextlib.contextmanager
-def working(server: Server, queue: str, processes: int) -> Iterator[int]:
-    """Run workers of a queue beside a server, and give the process that watches over them."""
+def working(server: Server, queue: str) -> Iterator[int]:
+    """Run workers of a queue, as in `stream=2`, beside a server, and give the process that watches over them."""
     with (Path(server.environment["SUBTEXT_DATA"]) / "worker.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers", f"{queue}={processes}", "--no-scheduler"],
+            [sys.executable, "-m", "workers", queue, "--no-scheduler"],
             cwd=ROOT,
             env=dict(server.environment),
             stdout=log,
@@ -117,6 +98,20 @@ def working(server: Server, queue: str, processes: int) -> Iterator[int]:
             yield process.pid
         finally:
             _end(process)
+
+
+def _prepare(environment: Mapping[str, str], rows: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.prepare", str(rows)],
+        cwd=ROOT,
+        env={**environment, "SUBTEXT_LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode())
+    prepared: dict[str, Any] = orjson.loads(done.stdout)
+    return prepared
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

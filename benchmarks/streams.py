@@ -18,7 +18,9 @@ import redis
 import websocket
 
 from benchmarks.clips import SECONDS, make_clips
-from benchmarks.server import PATIENCE, children, cpu_seconds, resident_bytes, running, working
+from benchmarks.load import Request, send
+from benchmarks.processes import children, cpu_seconds, resident_bytes
+from benchmarks.server import PATIENCE, running, working
 from core.queues import Queues
 from core.valkey import EmbeddedValkey
 from plugins.stream.analysis.child import AnalysisChild
@@ -39,6 +41,9 @@ ROUNDS = 5
 FIRST_TRY, STEP = 8, 2
 #: Streams whose first finding is waited for, at most.
 FIRST_FINDINGS = 20
+#: Uploads, one after another, at most.
+UPLOADS = 20
+BOUNDARY = "a-boundary-of-parts"
 #: What a stream is told of the media that it took.
 FINDINGS = ("signal.detected", "engagement.updated", "conversation_quality.updated")
 
@@ -67,14 +72,17 @@ class Load:
 class Streams:
     """Hold what was measured; `None` for recognition where it is not installed.
 
-    CPU is in seconds a second of video, memory in bytes. `carried` is how many live streams had what was said last
-    answered within the length of a segment. `worker_bytes` is one worker with its child, `asked_*` requests over HTTP.
+    CPU is in seconds a second of video, of an upload that of the web processes; memory in bytes. `carried` is how many
+    live streams had what was said last answered within the length of a segment. `worker_bytes` is one worker with its
+    child, `asked_*` requests over HTTP.
     """
 
     has_face: bool
     cpu: float
     cpu_with_recognition: float | None
     latency: Spread
+    upload: Spread
+    upload_cpu: float
     workers: int
     carried: int
     worker_bytes: int
@@ -104,6 +112,7 @@ def measure(directory: Path, load: Load, *, report: Callable[[str], object]) -> 
         ):
             latency = _first_finding(server, clips, min(load.samples, FIRST_FINDINGS))
             report(f"the first finding comes after {latency.median:.2f} s")
+            upload, upload_cpu = _uploads(server, clips, min(load.samples, UPLOADS))
             carried = _carried(server, clips, load, report)
             memory = max(map(_with_children, pids))
         settings |= {
@@ -118,6 +127,8 @@ def measure(directory: Path, load: Load, *, report: Callable[[str], object]) -> 
         cpu,
         with_recognition,
         latency,
+        upload,
+        upload_cpu,
         workers,
         carried,
         memory,
@@ -138,7 +149,7 @@ def _serving(directory: Path, settings: dict[str, str]) -> Iterator[Server]:
 @contextmanager
 def _attended(server: Server, url: str, processes: int) -> Iterator[list[int]]:
     """Run workers and give their process ids once all have loaded their models."""
-    with working(server, QUEUE, processes) as parent, redis.Redis.from_url(url) as broker:
+    with working(server, f"{QUEUE}={processes}") as parent, redis.Redis.from_url(url) as broker:
         deadline = time.monotonic() + 2 * PATIENCE
         while Queues(broker).worker_count() < processes:
             if time.monotonic() > deadline:
@@ -193,6 +204,30 @@ def _first_finding(server: Server, clips: Clips, samples: int) -> Spread:
             _await_frame(connection, FINDINGS)
             seconds.append(time.perf_counter() - started)
     return _spread(seconds)
+
+
+def _uploads(server: Server, clips: Clips, samples: int) -> tuple[Spread, float]:
+    """Return how long an upload of one segment takes, and the CPU seconds of the web processes for it."""
+    headers = {
+        "X-Api-Key": server.key,
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+    }
+    head = (
+        f"--{BOUNDARY}\r\n"
+        'Content-Disposition: form-data; name="file"; filename="clip.webm"\r\n'
+        "Content-Type: video/webm\r\n\r\n"
+    )
+    tail = f"\r\n--{BOUNDARY}--\r\n"
+    bodies = [head.encode() + clip + tail.encode() for clip in clips.segments]
+    requests = [
+        Request("POST", "/v1/upload/analyze", headers, bodies[number % len(bodies)])
+        for number in range(samples)
+    ]
+    send(server.port, requests[:1], 1)  # what the first one brings is not the price of the next
+    before = sum(map(cpu_seconds, server.workers()))
+    seconds = send(server.port, requests, 1)
+    spent = sum(map(cpu_seconds, server.workers())) - before
+    return _spread(seconds), spent / samples
 
 
 def _carried(server: Server, clips: Clips, load: Load, report: Callable[[str], object]) -> int:

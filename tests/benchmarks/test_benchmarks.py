@@ -11,18 +11,46 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks import clips, report
-from benchmarks.__main__ import PARTS
-from benchmarks.intake import Intake
+from benchmarks.__main__ import PARTS, main
+from benchmarks.apis import Apis
+from benchmarks.costs import Cost
+from benchmarks.growth import Growth
+from benchmarks.installation import storages
 from benchmarks.moods import Moods
-from benchmarks.server import cpu_seconds
+from benchmarks.processes import cpu_seconds
 from benchmarks.streams import Spread, Streams
+from benchmarks.traffic import KINDS
 from plugins.stream.analysis.decode import probe
 from plugins.stream.analysis.models import FACE_LANDMARKER, is_installed
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = {"parse only": 0.001, "ingestion API": 0.002, "marshmallow + insert_many": 0.012}
+
+
+def cost(web: float, seconds: float = 0.003) -> Cost:
+    return Cost({"web": web, "worker": 0.001, "valkey": 0.0005}, [seconds] * 3)
+
+
+APIS = Apis(
+    "SQLite",
+    1_000,
+    {
+        "parse only": cost(0.001),
+        "POST /api/data/events": cost(0.002),
+        "marshmallow + insert_many": cost(0.012),
+    },
+    150_000_000,
+)
+GROWTH = Growth(
+    "SQLite",
+    [10, 1_000],
+    {
+        "POST /session": [[cost(0.001), cost(0.002), cost(0.003)], [cost(0.0035)] * 3],
+        "GET /session": [[cost(0.001)] * 3, [cost(0.002, 0.006)] * 3],
+    },
+)
 MOODS = Moods(
     {("POST", 10): 0.002, ("POST", 500): 0.003, ("GET", 10): 0.001, ("GET", 500): 0.001}, 500
 )
@@ -31,6 +59,8 @@ STREAMS = Streams(
     cpu=0.12,
     cpu_with_recognition=None,
     latency=Spread(1.2, 1.5),
+    upload=Spread(0.5, 0.6),
+    upload_cpu=0.02,
     workers=2,
     carried=8,
     worker_bytes=300_000_000,
@@ -49,21 +79,34 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
 
 
 def test_a_short_run_measures_a_real_server_and_prints_every_figure() -> None:
     page = report.PAGE.read_text()
-    sizes = ("--rounds", "1", "--requests", "2", "--samples", "1", "--events", "20")
+    sizes = (
+        "--rounds",
+        "1",
+        "--requests",
+        "1",
+        "--stored",
+        "1",
+        "--samples",
+        "1",
+        "--events",
+        "20",
+    )
 
-    result = run("--only", "events", "--only", "mood", *sizes)
+    result = run("--only", "apis", "--storage", "SQLite", "--only", "mood", *sizes)
 
     # 1: a run as short as this may miss an aim.
     assert result.returncode in {0, 1}, result.stderr
-    for name in (*SECONDS, "POST of 3 events", "GET"):
-        assert f"| {name} | " in result.stdout
+    for name in (*(kind.name for kind in KINDS), "POST of 3 events", "GET"):
+        assert re.search(
+            rf"^\| {re.escape(name)} \|( [\d.,]+ \|)+$", result.stdout, re.MULTILINE
+        ), name
     assert result.stdout.count("| met |") + result.stdout.count("| missed |") == 4
     assert report.PAGE.read_text() == page
 
@@ -80,12 +123,13 @@ def test_a_short_run_streams_to_a_real_worker() -> None:
     for name in (
         "CPU seconds of the analysis, a second of video",
         "first finding after the first 3 s segment, median",
+        "POST /v1/upload/analyze with 3 s, median and 95th percentile",
         "memory of a worker with its child",
         "memory of a socket that waits",
         "the same while 2 sockets wait",
     ):
         assert re.search(rf"^\| {name} \| [\d.-]+", result.stdout, re.MULTILINE), name
-    assert "ingestion API" not in result.stdout
+    assert "/api/data/events" not in result.stdout
 
 
 def test_where_no_real_face_is_installed_the_video_is_a_scene_and_says_so(
@@ -103,11 +147,51 @@ def test_where_no_real_face_is_installed_the_video_is_a_scene_and_says_so(
         assert (found.has_video, found.has_audio) == (True, True)
 
 
+@pytest.mark.soak
+def test_servers_of_several_sizes_are_asked_in_turns_on_each_kind_of_database() -> None:
+    sizes = ("--rounds", "1", "--requests", "2", "--rows", "1,8000")
+
+    result = run("--only", "growth", *sizes)
+
+    assert result.returncode in {0, 1}, result.stderr
+    for storage in storages():
+        assert re.search(
+            rf"^\| {storage}: .* \| 3,\d+ rows \| 7,\d+ rows \|", result.stdout, re.MULTILINE
+        )
+
+
+@pytest.mark.parametrize("rows", ["10", "10,x", "20,10", "0,10", ""])
+def test_sizes_that_cannot_be_compared_are_refused(rows: str) -> None:
+    result = CliRunner().invoke(main, ["--only", "growth", "--rows", rows])
+
+    assert result.exit_code == 2
+    assert "--rows" in result.output
+
+
 def test_ratios_are_held_against_the_aims() -> None:
-    aims = [*report.intake_aims(Intake(SECONDS, 1)), *report.mood_aims(MOODS)]
+    aims = [*report.api_aims(APIS), *report.mood_aims(MOODS)]
 
     assert [aim.value for aim in aims] == pytest.approx([2, 6, 1.5, 1])
     assert [aim.is_met for aim in aims] == [True, True, False, True]
+
+
+def test_the_table_of_apis_says_what_a_core_takes_and_what_others_do_for_it() -> None:
+    row = next(line for line in report.api_table(APIS) if "POST /api/data/events" in line)
+
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+
+    assert cells == ["100", "500", "50,000", "3.0", "3.0", "3.0", "2,000", "1,000", "500"]
+
+
+def test_growth_is_the_middle_of_the_turns_and_their_spread_is_shown() -> None:
+    writes, reads = report.growth_aims(GROWTH)
+
+    # All processes together: 0.005 s against 0.0025, 0.0035 and 0.0045 s.
+    assert writes.value == pytest.approx(0.005 / 0.0035)
+    assert not writes.is_met
+    assert reads.value == pytest.approx(0.0035 / 0.0025)
+    assert "| 1.43 (1.11 to 2.00) | 1.00 (1.00 to 1.00) |" in "".join(report.growth_table(GROWTH))
+    assert "| 1.40 (1.40 to 1.40) | 2.00 (2.00 to 2.00) |" in "".join(report.growth_table(GROWTH))
 
 
 def test_streams_are_held_against_their_aims_and_recognition_only_where_it_is() -> None:
