@@ -21,7 +21,7 @@ import orjson
 
 from app import create_app
 from benchmarks.report import machine
-from benchmarks.server import cpu_seconds
+from benchmarks.processes import cpu_seconds
 from core import (
     compile_check,
     current,
