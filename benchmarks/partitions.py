@@ -20,8 +20,8 @@ import click
 import orjson
 
 from app import create_app
-from benchmarks.report import machine
 from benchmarks.processes import cpu_seconds
+from benchmarks.report import machine
 from core import (
     compile_check,
     current,
