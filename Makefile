@@ -24,7 +24,7 @@ run: $(VENV)/.run ## Run everything on this machine until Ctrl-C
 	@exec $(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (TESTS=tests/mood for some of them)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 soak: $(VENV)/.dev ## Run the long tests: crashes, outages and overload for an hour (ARGS="-k kill" for some)
 	$(BIN)/python -m pytest -m soak $(TESTS) $(ARGS)

@@ -26,6 +26,14 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "ONESHOT": "", "COLUMNS": "100", **changes}
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let what is started here be interrupted: a shell's background job hands down that it may not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """Return a directory with a short path: the queue's socket will lie in it."""
