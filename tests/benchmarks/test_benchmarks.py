@@ -111,6 +111,7 @@ def test_a_short_run_measures_a_real_server_and_prints_every_figure() -> None:
     assert report.PAGE.read_text() == page
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(
     not is_installed(FACE_LANDMARKER), reason=f"no models are installed: {FACE_LANDMARKER.install}"
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
+import pytest
 
 from examples.demo import replay
 from examples.demo.client import Client
@@ -92,6 +93,7 @@ def items(client: Client, session: str) -> Iterator[tuple[int, int]]:
         after = page["next_after"]
 
 
+@pytest.mark.soak
 def test_every_acknowledged_item_is_there_once_after_kill_9_of_everything(tmp_path: Path) -> None:
     senders = [Sender(number) for number in range(SENDERS)]
     with start_tree(tmp_path) as tree:

@@ -117,6 +117,7 @@ def test_instances_of_a_signal_never_overlap_and_end_after_they_start(
     session: Observations,
 ) -> None:
     findings, interpreter = interpret(session)
+    whole = round(session.duration, 6)  # findings are told to the microsecond
     open_at: dict[str, float] = {}
     ended_at: dict[str, float] = {}
     for finding in findings:
@@ -128,7 +129,7 @@ def test_instances_of_a_signal_never_overlap_and_end_after_they_start(
             assert finding.rationale
             open_at[finding.signal_type] = finding.start
         elif isinstance(finding, SignalEnded):
-            assert open_at.pop(finding.signal_type) < finding.end <= session.duration
+            assert open_at.pop(finding.signal_type) < finding.end <= whole
             ended_at[finding.signal_type] = finding.end
     assert not open_at
     told = sorted((f.start, f.signal_type) for f in findings if type(f) is SignalDetected)
