@@ -42,6 +42,8 @@ SWEPT_SECONDS = 330.0
 EXPLAINED = re.compile(
     r"OperationalError|InterfaceError|AdminShutdown|Unavailable|redis\.exceptions"
     r"|AbandonedJobError|stuck in intermediate queue"
+    # A job that was done: RQ looks for its record of the run, which a Valkey that was killed has lost.
+    r"|Execution \w+ not found in Redis"
 )
 
 #: Where an item of a kind leaves its mark: columns of the mark in a table with a session's key.
