@@ -20,7 +20,7 @@ from examples.demo.client import Client
 from tests.resilience.installation import Installation, Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from core.testing import MakeApp
 
@@ -57,10 +57,12 @@ def memory(installation: Installation) -> float:
     return total / 1024
 
 
-async def overload(installation: Installation, connections: int, seconds: float) -> Load:
+async def overload(
+    installation: Installation, token: Mapping[str, str], connections: int, seconds: float
+) -> Load:
     """Send batches over so many connections at once, each the next one as soon as it is answered, then hang up."""
     load = Load()
-    head = "".join(f"{name}: {value}\r\n" for name, value in installation.token().items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in token.items())
     numbers = itertools.count()
     senders = [
         asyncio.create_task(_send(installation.port, head, numbers, load))
@@ -127,9 +129,10 @@ def check_overload(
     assert not isinstance(worker, Postgres)
     worker.command = ["python", "-m", "workers", "default"]
     with installation:
-        asyncio.run(overload(installation, WARM_CONNECTIONS, seconds / 4))
+        token = installation.token()  # now: the account's limit will soon be used up
+        asyncio.run(overload(installation, token, WARM_CONNECTIONS, seconds / 4))
         before = memory(installation)
-        load = asyncio.run(overload(installation, connections, seconds))
+        load = asyncio.run(overload(installation, token, connections, seconds))
         over = time.monotonic()
         health = installation.health()["status"]
         with Client(installation.url, installation.by_key, tries=1) as client:
