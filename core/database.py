@@ -268,7 +268,7 @@ def insert_rows(
     database = current().database
     postgres = isinstance(database, peewee.PostgresqlDatabase)
     if postgres:
-        arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
+        arrays = ", ".join(f"%b::{_array_type(field)}[]" for field in fields)
         source = f"SELECT * FROM unnest({arrays})"  # noqa: S608 (types of the model's fields)
     else:
         source = f"VALUES ({', '.join('?' * len(fields))})"
