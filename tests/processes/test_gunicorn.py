@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.resilience.installation import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,12 +29,6 @@ APP = """
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [f"{os.getpid()} {environ['wsgi.url_scheme']}".encode()]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

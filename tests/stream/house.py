@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -20,6 +19,7 @@ import psutil  # type: ignore[import-untyped]
 import websocket
 
 from core.queues import Queues
+from tests.resilience.installation import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,13 +279,6 @@ class Client:
 def kinds(frames: list[dict[str, Any]]) -> list[str]:
     """Return the types of frames."""
     return [frame["type"] for frame in frames]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(condition: Callable[[], object], seconds: float = 40) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stream.house import eventually, free_port
+from tests.resilience.installation import free_port
+from tests.stream.house import eventually
 from tests.stream.scripts import browser_video
 
 if TYPE_CHECKING:
